@@ -1,0 +1,1 @@
+"""What a driver promises: runtime, installer, game. Plain types, no implementation."""

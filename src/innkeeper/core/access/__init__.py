@@ -1,0 +1,1 @@
+"""Access: what an account may do, on which server, by which key."""

@@ -1,0 +1,57 @@
+"""Every permission there is.
+
+Fine-grained strings; what other systems call levels, masks and shares are views of these. A server permission is held
+through ownership, a grant or a role; a product permission through a role. A superuser holds all.
+"""
+
+from enum import StrEnum
+
+
+class ServerPermission(StrEnum):
+    """What may be done with one server."""
+
+    VIEW = "server.view"
+    """See that it exists, its state and its address."""
+    START = "power.start"
+    STOP = "power.stop"
+    RESTART = "power.restart"
+    KILL = "power.kill"
+    CONSOLE_READ = "console.read"
+    CONSOLE_WRITE = "console.write"
+    FILES_READ = "files.read"
+    FILES_WRITE = "files.write"
+    """Create, change and rename; deleting is a permission of its own."""
+    FILES_DELETE = "files.delete"
+    PLAYERS_READ = "players.read"
+    METRICS_READ = "metrics.read"
+    SETTINGS_WRITE = "settings.write"
+    """Change name, properties, limits within the plan, autostart."""
+    REINSTALL = "server.reinstall"
+    DELETE = "server.delete"
+    SUSPEND = "server.suspend"
+    GRANTS_READ = "grants.read"
+    GRANTS_WRITE = "grants.write"
+    """Share it with others, never more than one holds oneself."""
+    OPERATIONS_READ = "operations.read"
+    ACTIVITY_READ = "activity.read"
+
+
+class ProductPermission(StrEnum):
+    """What may be done beside single servers."""
+
+    SERVERS_CREATE = "servers.create"
+    ACCOUNTS_READ = "accounts.read"
+    ACCOUNTS_WRITE = "accounts.write"
+    ROLES_READ = "roles.read"
+    ROLES_WRITE = "roles.write"
+    NODES_READ = "nodes.read"
+    NODES_WRITE = "nodes.write"
+    ACTIVITY_READ_ALL = "activity.read_all"
+
+
+ALL_SERVER = frozenset(str(permission) for permission in ServerPermission)
+ALL_PRODUCT = frozenset(str(permission) for permission in ProductPermission)
+ALL = ALL_SERVER | ALL_PRODUCT
+
+OWNER = ALL_SERVER - {str(ServerPermission.SUSPEND)}
+"""What owning a server means: everything but lifting a suspension that the house imposed."""

@@ -1,0 +1,223 @@
+"""Keys, roles and grants: who gives what to whom, and never more than they hold."""
+
+import ipaddress
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.access.errors import (
+    CannotGiveMoreThanHeld,
+    NameIsInvalid,
+    NetworkIsInvalid,
+    NoSuchGrant,
+    NoSuchKey,
+    NoSuchRole,
+    OwnerNeedsNoGrant,
+    PermissionIsMissing,
+    PermissionIsUnknown,
+    TooManyKeys,
+)
+from innkeeper.core.access.model import Actor, ApiKey, Grant, Role
+from innkeeper.core.access.permissions import ALL, ALL_PRODUCT, ALL_SERVER, ProductPermission
+from innkeeper.core.accounts.errors import NoSuchAccount
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.work import Works
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.ids import digest_of, new_secret, uuid7
+
+MAX_KEYS = 100
+
+
+class AccessService:
+    """Hands out and takes back."""
+
+    def __init__(self, *, works: Works, clock: Clock, directory: AccessDirectory, servers: ServerDirectory,
+                 activity: ActivityService) -> None:  # fmt: skip
+        self._works = works
+        self._clock = clock
+        self._directory = directory
+        self._servers = servers
+        self._activity = activity
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    def keys(self, actor: Actor) -> list[ApiKey]:
+        """Return the actor's own API keys, sessions left out, by id."""
+        mine = (key for key in self._directory.keys.values() if key.account_id == actor.account.id and key.kind == "key")
+        return sorted(mine, key=lambda key: key.id)
+
+    async def create_key(self, actor: Actor, *, name: str, permissions: frozenset[str] | None = None,
+                         networks: tuple[str, ...] = (), expires_at: datetime | None = None) -> tuple[ApiKey, str]:  # fmt: skip
+        """Make a key of the actor's own account; return it with its secret, which is told this once.
+
+        A key carries at most what the key that makes it carries. Raises NameIsInvalid, PermissionIsUnknown,
+        NetworkIsInvalid, CannotGiveMoreThanHeld, TooManyKeys.
+        """
+        check_name(name)
+        if permissions is not None:
+            _check_known(permissions, ALL)
+            if not permissions <= actor.scope:
+                raise CannotGiveMoreThanHeld
+        elif actor.scope != ALL:
+            permissions = actor.scope
+        for network in networks:
+            check_network(network)
+        if len(self.keys(actor)) >= MAX_KEYS:
+            raise TooManyKeys(limit=MAX_KEYS)
+        secret = new_secret("ink")
+        key = ApiKey(id=0, uuid=uuid7(), account_id=actor.account.id, name=name, digest=digest_of(secret),
+                     permissions=permissions, networks=networks, expires_at=expires_at, created_at=self._clock.now())  # fmt: skip
+        async with self._works() as work:
+            key = await work.access.add_key(key)
+            work.changed("key", key.id)
+            await self._activity.note(work, actor, "key.created", data={"name": name})
+        return key, secret
+
+    async def revoke_key(self, actor: Actor, uuid: UUID) -> None:
+        """End one of the actor's own keys at once; raise NoSuchKey."""
+        key = next((key for key in self.keys(actor) if key.uuid == uuid), None)
+        if key is None:
+            raise NoSuchKey
+        async with self._works() as work:
+            await work.access.delete_key(key.id)
+            work.changed("key", key.id)
+            await self._activity.note(work, actor, "key.revoked", data={"name": key.name})
+
+    # -- roles ------------------------------------------------------------------------------------------------------
+
+    def roles(self, actor: Actor) -> list[Role]:
+        """Return every role, by id; needs `roles.read`."""
+        require(actor, ProductPermission.ROLES_READ)
+        return sorted(self._directory.roles.values(), key=lambda role: role.id)
+
+    def role(self, actor: Actor, uuid: UUID) -> Role:
+        """Return one role; raise NoSuchRole."""
+        found = next((role for role in self.roles(actor) if role.uuid == uuid), None)
+        if found is None:
+            raise NoSuchRole
+        return found
+
+    async def create_role(self, actor: Actor, *, name: str, permissions: frozenset[str], all_servers: bool = False,
+                          servers: frozenset[int] = frozenset(), members: frozenset[int] = frozenset()) -> Role:  # fmt: skip
+        """Make a role; raise PermissionIsMissing, CannotGiveMoreThanHeld, RoleNameIsTaken, NoSuchAccount."""
+        role = Role(id=0, uuid=uuid7(), name=name, permissions=permissions, all_servers=all_servers, servers=servers, members=members)
+        self._check_role(actor, role)
+        async with self._works() as work:
+            role = await work.access.add_role(role)
+            work.changed("role", role.id)
+            await self._activity.note(work, actor, "role.created", data={"name": name})
+        return role
+
+    async def change_role(self, actor: Actor, role: Role) -> Role:
+        """Replace a role by one of the same id; raises as `create_role`.
+
+        Who changes a role must hold all that it gives before and after.
+        """
+        self._check_role(actor, self.role(actor, role.uuid))
+        self._check_role(actor, role)
+        async with self._works() as work:
+            await work.access.update_role(role)
+            work.changed("role", role.id)
+            await self._activity.note(work, actor, "role.changed", data={"name": role.name})
+        return role
+
+    async def delete_role(self, actor: Actor, uuid: UUID) -> None:
+        """Delete a role, taking what it gave; raise NoSuchRole."""
+        role = self.role(actor, uuid)
+        self._check_role(actor, role)
+        async with self._works() as work:
+            await work.access.delete_role(role.id)
+            work.changed("role", role.id)
+            await self._activity.note(work, actor, "role.deleted", data={"name": role.name})
+
+    def _check_role(self, actor: Actor, role: Role) -> None:
+        require(actor, ProductPermission.ROLES_WRITE)
+        check_name(role.name)
+        _check_known(role.permissions, ALL)
+        if not role.permissions & ALL_PRODUCT <= actor.product:
+            raise CannotGiveMoreThanHeld
+        on_servers = role.permissions & ALL_SERVER
+        if role.all_servers and not on_servers <= actor.everywhere:
+            raise CannotGiveMoreThanHeld
+        for server_id in role.servers:
+            record = self._servers.get(server_id)
+            if not on_servers <= actor.on(server_id, record.server.owner_id):
+                raise CannotGiveMoreThanHeld
+        if not role.members <= self._directory.accounts.keys():
+            raise NoSuchAccount
+
+    # -- grants -----------------------------------------------------------------------------------------------------
+
+    def grants(self, record: Record) -> list[Grant]:
+        """Return with whom a server is shared, by account id."""
+        found = [grants[record.server.id] for grants in self._directory.grants.values() if record.server.id in grants]
+        return sorted(found, key=lambda grant: grant.account_id)
+
+    async def share(self, actor: Actor, record: Record, account_id: int, permissions: frozenset[str]) -> Grant:
+        """Give an account permissions on a server, in place of what it had by grant.
+
+        Raises CannotGiveMoreThanHeld (also when the old grant held more), OwnerNeedsNoGrant, NoSuchAccount.
+        """
+        _check_known(permissions, ALL_SERVER)
+        server = record.server
+        if account_id not in self._directory.accounts:
+            raise NoSuchAccount
+        if account_id == server.owner_id:
+            raise OwnerNeedsNoGrant
+        old = self._directory.grants.get(account_id, {}).get(server.id)
+        touched = permissions | (old.permissions if old else frozenset())
+        if not touched <= actor.on(server.id, server.owner_id):
+            raise CannotGiveMoreThanHeld
+        grant = Grant(account_id=account_id, server_id=server.id, permissions=permissions, created_at=self._clock.now())
+        async with self._works() as work:
+            await work.access.put_grant(grant)
+            work.changed("grant", account_id)
+            await self._activity.note(work, actor, "grant.given", server_id=server.id, data={"account": account_id, "permissions": sorted(permissions)})
+        return grant
+
+    async def unshare(self, actor: Actor, record: Record, account_id: int) -> None:
+        """Take a grant back; raise NoSuchGrant, CannotGiveMoreThanHeld."""
+        server = record.server
+        old = self._directory.grants.get(account_id, {}).get(server.id)
+        if old is None:
+            raise NoSuchGrant
+        if account_id != actor.account.id and not old.permissions <= actor.on(server.id, server.owner_id):
+            raise CannotGiveMoreThanHeld
+        async with self._works() as work:
+            await work.access.delete_grant(account_id, server.id)
+            work.changed("grant", account_id)
+            await self._activity.note(work, actor, "grant.taken", server_id=server.id, data={"account": account_id})
+
+
+def require(actor: Actor, permission: str) -> None:
+    """Raise PermissionIsMissing unless the actor holds the product permission."""
+    if not actor.may(permission):
+        raise PermissionIsMissing(f"The permission {permission} is missing.", permission=str(permission))
+
+
+def check_name(name: str) -> None:
+    """Raise NameIsInvalid unless `name` is 1 to 100 printable characters with something to read."""
+    if not 1 <= len(name) <= 100 or not name.isprintable() or not name.strip():
+        raise NameIsInvalid
+
+
+def check_network(network: str) -> None:
+    """Raise NetworkIsInvalid unless `network` is an address or a CIDR network."""
+    try:
+        ipaddress.ip_network(network, strict=False)
+    except ValueError as error:
+        raise NetworkIsInvalid(network=network) from error
+
+
+def _check_known(permissions: frozenset[str], known: frozenset[str]) -> None:
+    unknown = sorted(permissions - known)
+    if unknown:
+        raise PermissionIsUnknown(f"There is no permission {unknown[0]!r} here.", permission=unknown[0])
+
+
+def replaced(role: Role, **changes: object) -> Role:
+    """Return `role` with some fields changed."""
+    return msgspec.structs.replace(role, **changes)

@@ -1,0 +1,52 @@
+"""What the access service needs of storage."""
+
+from datetime import datetime
+from typing import Protocol
+
+from innkeeper.core.access.model import ApiKey, Grant, Role
+
+
+class AccessStore(Protocol):
+    """Keys, roles and grants at rest."""
+
+    async def add_key(self, key: ApiKey) -> ApiKey:
+        """Keep a new key (its id is ignored) and return it with its id."""
+        ...
+
+    async def get_key(self, key_id: int) -> ApiKey | None: ...
+
+    async def all_keys(self) -> list[ApiKey]: ...
+
+    async def touch_key(self, key_id: int, at: datetime) -> None:
+        """Note when a key was last used."""
+        ...
+
+    async def delete_key(self, key_id: int) -> None: ...
+
+    async def delete_expired_keys(self, before: datetime) -> int:
+        """Delete keys that ended before that moment; return how many."""
+        ...
+
+    async def add_role(self, role: Role) -> Role:
+        """Keep a new role with servers and members; raise RoleNameIsTaken."""
+        ...
+
+    async def get_role(self, role_id: int) -> Role | None: ...
+
+    async def all_roles(self) -> list[Role]: ...
+
+    async def update_role(self, role: Role) -> None:
+        """Replace a role wholly, servers and members too; raise RoleNameIsTaken."""
+        ...
+
+    async def delete_role(self, role_id: int) -> None: ...
+
+    async def put_grant(self, grant: Grant) -> None:
+        """Keep a grant, in place of the one for the same account and server."""
+        ...
+
+    async def delete_grant(self, account_id: int, server_id: int) -> bool:
+        """Delete a grant; say whether there was one."""
+        ...
+
+    async def all_grants(self) -> list[Grant]: ...

@@ -1,0 +1,1 @@
+"""Accounts: the people (and programs) that the product knows by name."""

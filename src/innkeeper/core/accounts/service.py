@@ -1,0 +1,243 @@
+"""Accounts and signing in.
+
+Passwords are hashed by whoever is handed in (Argon2id in the product); failed sign-ins are counted by name and by
+address, and an unknown name costs as much time as a wrong password.
+"""
+
+import re
+from collections import deque
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.access.errors import PermissionIsMissing
+from innkeeper.core.access.model import Actor, ApiKey
+from innkeeper.core.access.permissions import ProductPermission
+from innkeeper.core.access.service import require
+from innkeeper.core.accounts.errors import (
+    AccountOwnsServers,
+    EmailIsInvalid,
+    LastSuperuser,
+    NoSuchAccount,
+    PasswordIsTooLong,
+    PasswordIsTooWeak,
+    TooManySignIns,
+    UsernameIsInvalid,
+    WrongCredentials,
+)
+from innkeeper.core.accounts.model import Account
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.work import Works
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.ids import digest_of, new_secret, uuid7
+from innkeeper.kit.tasks import in_thread
+
+SESSION_LIFE = timedelta(days=7)
+_FAILURES_ALLOWED = 10
+_FAILURE_WINDOW_S = 600.0
+_MAX_COUNTED = 10_000
+_USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords; slow on purpose, so called in a thread."""
+
+    def hash(self, password: str) -> str: ...
+
+    def verify(self, digest: str, password: str) -> bool:
+        """Say whether `password` made `digest`; an empty digest never matches, in the usual time."""
+        ...
+
+
+class AccountService:
+    """Makes, changes and signs in accounts."""
+
+    def __init__(self, *, works: Works, clock: Clock, hasher: PasswordHasher, access: AccessDirectory,
+                 servers: ServerDirectory, activity: ActivityService) -> None:  # fmt: skip
+        self._works = works
+        self._clock = clock
+        self._hasher = hasher
+        self._access = access
+        self._servers = servers
+        self._activity = activity
+        self._failures: dict[str, deque[float]] = {}
+
+    # -- signing in -------------------------------------------------------------------------------------------------
+
+    async def sign_in(self, username: str, password: str, address: str | None) -> tuple[ApiKey, str]:
+        """Return a session key for the account and its secret; raise WrongCredentials, TooManySignIns."""
+        counted = [f"name:{username.lower()[:64]}", *([f"address:{address}"] if address else [])]
+        self._refuse_hammering(counted)
+        if len(password) > 256:
+            raise WrongCredentials
+        account = self._access.by_username(username)
+        digest = account.password_hash if account and not account.disabled else ""
+        if not await in_thread(self._hasher.verify, digest, password) or account is None:
+            self._count_failure(counted)
+            raise WrongCredentials
+        self._failures.pop(counted[0], None)
+        secret, now = new_secret("ins"), self._clock.now()
+        key = ApiKey(id=0, uuid=uuid7(), account_id=account.id, name="session", digest=digest_of(secret), kind="session",
+                     expires_at=now + SESSION_LIFE, created_at=now)  # fmt: skip
+        async with self._works() as work:
+            await work.access.delete_expired_keys(now)
+            key = await work.access.add_key(key)
+            work.changed("key", key.id)
+        return key, secret
+
+    async def sign_out(self, actor: Actor) -> None:
+        """End the session that the actor came with; an API key is not ended so."""
+        key = self._access.keys.get(actor.key_id) if actor.key_id is not None else None
+        if key is None or key.kind != "session":
+            return
+        async with self._works() as work:
+            await work.access.delete_key(key.id)
+            work.changed("key", key.id)
+
+    def _refuse_hammering(self, counted: list[str]) -> None:
+        now = self._clock.monotonic()
+        for name in counted:
+            failures = self._failures.get(name)
+            while failures and failures[0] < now - _FAILURE_WINDOW_S:
+                failures.popleft()
+            if failures and len(failures) >= _FAILURES_ALLOWED:
+                raise TooManySignIns(retry_after_s=int(failures[0] + _FAILURE_WINDOW_S - now) + 1)
+
+    def _count_failure(self, counted: list[str]) -> None:
+        if len(self._failures) > _MAX_COUNTED:
+            self._failures.clear()
+        for name in counted:
+            self._failures.setdefault(name, deque(maxlen=_FAILURES_ALLOWED)).append(self._clock.monotonic())
+
+    # -- accounts ---------------------------------------------------------------------------------------------------
+
+    def all(self, actor: Actor) -> list[Account]:
+        """Return every account, by id; needs `accounts.read`."""
+        require(actor, ProductPermission.ACCOUNTS_READ)
+        return sorted(self._access.accounts.values(), key=lambda account: account.id)
+
+    def get(self, actor: Actor, uuid: UUID) -> Account:
+        """Return an account: one's own, or with `accounts.read` any; raise NoSuchAccount."""
+        if uuid == actor.account.uuid:
+            return self._access.accounts[actor.account.id]
+        found = next((account for account in self._access.accounts.values() if account.uuid == uuid), None)
+        if found is None or not actor.may(ProductPermission.ACCOUNTS_READ):
+            raise NoSuchAccount
+        return found
+
+    async def create(self, actor: Actor | None, *, username: str, password: str, email: str = "",
+                     superuser: bool = False) -> Account:  # fmt: skip
+        """Make an account (an actor of None is the house itself).
+
+        Raises UsernameIsInvalid, UsernameIsTaken, PasswordIsTooWeak, EmailIsInvalid, PermissionIsMissing.
+        """
+        if actor is not None:
+            require(actor, ProductPermission.ACCOUNTS_WRITE)
+            if superuser and not actor.account.superuser:
+                raise PermissionIsMissing("Only a superuser makes superusers.")
+        if not _USERNAME.fullmatch(username):
+            raise UsernameIsInvalid
+        check_email(email)
+        check_password(password)
+        account = Account(id=0, uuid=uuid7(), username=username, email=email, superuser=superuser,
+                          password_hash=await in_thread(self._hasher.hash, password), created_at=self._clock.now())  # fmt: skip
+        async with self._works() as work:
+            account = await work.accounts.add(account)
+            work.changed("account", account.id)
+            await self._activity.note(work, actor, "account.created", data={"username": username})
+        return account
+
+    async def change(self, actor: Actor, uuid: UUID, *, email: str | None = None, password: str | None = None,
+                     current_password: str | None = None, superuser: bool | None = None, disabled: bool | None = None) -> Account:  # fmt: skip
+        """Change an account: one's own e-mail and (with the current one) password; with `accounts.write` any.
+
+        A new password ends every session of the account. Raises NoSuchAccount, WrongCredentials, LastSuperuser,
+        PermissionIsMissing, PasswordIsTooWeak, EmailIsInvalid.
+        """
+        account = self.get(actor, uuid)
+        own = account.id == actor.account.id
+        if not own or superuser is not None or disabled is not None:
+            self._require_power_over(actor, account)
+        if superuser is not None and not actor.account.superuser:
+            raise PermissionIsMissing("Only a superuser makes superusers.")
+        changes: dict[str, object] = {}
+        if email is not None:
+            check_email(email)
+            changes |= {"email": email, "email_verified": account.email_verified and email == account.email}
+        if password is not None:
+            check_password(password)
+            if own and not await in_thread(self._hasher.verify, account.password_hash, current_password or ""):
+                raise WrongCredentials("The current password is wrong.")
+            changes["password_hash"] = await in_thread(self._hasher.hash, password)
+        if superuser is not None:
+            changes["superuser"] = superuser
+        if disabled is not None:
+            changes["disabled"] = disabled
+        changed = msgspec.structs.replace(account, **changes)
+        if account.superuser and not account.disabled and (changed.disabled or not changed.superuser):
+            self._keep_a_superuser(account)
+        await self._save(actor, changed, end_sessions=password is not None)
+        return changed
+
+    async def set_password(self, username: str, password: str) -> Account:
+        """Give an account a new password without knowing the old one (the house itself); raise NoSuchAccount."""
+        account = self._access.by_username(username)
+        if account is None:
+            raise NoSuchAccount
+        check_password(password)
+        changed = msgspec.structs.replace(account, password_hash=await in_thread(self._hasher.hash, password))
+        await self._save(None, changed, end_sessions=True)
+        return changed
+
+    async def delete(self, actor: Actor, uuid: UUID) -> None:
+        """Delete an account that owns no server; raise AccountOwnsServers, LastSuperuser, NoSuchAccount."""
+        account = self.get(actor, uuid)
+        self._require_power_over(actor, account)
+        if account.superuser and not account.disabled:
+            self._keep_a_superuser(account)
+        if any(record.server.owner_id == account.id for record in self._servers.present()):
+            raise AccountOwnsServers
+        async with self._works() as work:
+            await work.accounts.delete(account.id)
+            work.changed("account", account.id)
+            await self._activity.note(work, actor, "account.deleted", data={"username": account.username})
+
+    async def _save(self, actor: Actor | None, account: Account, *, end_sessions: bool) -> None:
+        sessions = [key for key in self._access.keys.values() if key.account_id == account.id and key.kind == "session"]
+        async with self._works() as work:
+            await work.accounts.update(account)
+            work.changed("account", account.id)
+            for key in sessions if end_sessions else ():
+                await work.access.delete_key(key.id)
+                work.changed("key", key.id)
+            await self._activity.note(work, actor, "account.changed", data={"username": account.username})
+
+    @staticmethod
+    def _require_power_over(actor: Actor, account: Account) -> None:
+        require(actor, ProductPermission.ACCOUNTS_WRITE)
+        if account.superuser and not actor.account.superuser:
+            raise PermissionIsMissing("Only a superuser changes superusers.")
+
+    def _keep_a_superuser(self, account: Account) -> None:
+        others = (other for other in self._access.accounts.values() if other.id != account.id)
+        if not any(other.superuser and not other.disabled for other in others):
+            raise LastSuperuser
+
+
+def check_password(password: str) -> None:
+    """Raise PasswordIsTooWeak or PasswordIsTooLong."""
+    if len(password) < 10:
+        raise PasswordIsTooWeak
+    if len(password) > 256:
+        raise PasswordIsTooLong
+
+
+def check_email(email: str) -> None:
+    """Raise EmailIsInvalid unless `email` is empty or looks like an address."""
+    if email and not _EMAIL.fullmatch(email):
+        raise EmailIsInvalid

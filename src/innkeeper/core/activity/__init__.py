@@ -1,0 +1,1 @@
+"""Activity: who did what, from where, by which dialect."""

@@ -1,0 +1,227 @@
+"""The catalogue: which games there are, what a server of one needs, and whether given values fit.
+
+Knows package files only; installing and running are the nodes'.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from innkeeper.core.catalog.errors import NoSuchPackage, NoSuchRuntime, NoSuchVersion, PackageIsBroken
+from innkeeper.core.catalog.model import Blueprint, ConfigFile, Console, Package, Property, Runtime, Start, Stop
+from innkeeper.core.catalog.placeholders import UnknownPlaceholder, as_text, fill, fill_wholly, literal
+from innkeeper.core.servers.errors import PropertyIsInvalid, PropertyIsUnknown
+from innkeeper.core.servers.model import PropertyValue, Server
+
+_MAX_STRING = 8192
+_WHOLE_PROPERTY = re.compile(r"\{properties\.([^{}]+)\}")
+
+
+class Catalog:
+    """The packages of this installation, by name."""
+
+    def __init__(self, packages: Iterable[Package]) -> None:
+        self._packages = {package.name: package for package in packages}
+
+    def all(self) -> list[Package]:
+        """Return every package, by name."""
+        return sorted(self._packages.values(), key=lambda package: package.name)
+
+    def get(self, name: str) -> Package:
+        """Return the package of that name; raise NoSuchPackage."""
+        try:
+            return self._packages[name]
+        except KeyError:
+            raise NoSuchPackage(f"The catalogue has no package {name!r}.", package=name) from None
+
+    def choose(self, package: Package, runtime_name: str | None, version: str | None) -> tuple[Runtime, str]:
+        """Return the runtime and the concrete version asked for, the defaults where None; aliases are resolved.
+
+        Raises NoSuchRuntime and NoSuchVersion.
+        """
+        runtime = self.runtime(package, runtime_name)
+        if not runtime.versions:
+            if version:
+                raise NoSuchVersion(f"{runtime.name} has no versions to choose from.", version=version)
+            return runtime, ""
+        wanted = version or runtime.aliases.get("recommended") or runtime.versions[0]
+        resolved = runtime.aliases.get(wanted, wanted)
+        if resolved not in runtime.versions:
+            raise NoSuchVersion(f"{runtime.name} has no version {wanted!r}.", version=wanted, versions=list(runtime.versions))
+        return runtime, resolved
+
+    def runtime(self, package: Package, name: str | None) -> Runtime:
+        """Return a package's runtime, its default one for None; raise NoSuchRuntime."""
+        if name is None:
+            return next((item for item in package.runtimes if item.default), package.runtimes[0])
+        found = next((item for item in package.runtimes if item.name == name), None)
+        if found is None:
+            raise NoSuchRuntime(f"{package.name} has no runtime {name!r}.", runtime=name)
+        return found
+
+    def check_properties(self, package: Package, given: Mapping[str, Any], *, current: Mapping[str, PropertyValue] | None
+                         ) -> dict[str, PropertyValue]:  # fmt: skip
+        """Return all properties of a server: `given` (names in any case) over `current` over the defaults.
+
+        `current` is None for a server being made. Raises PropertyIsUnknown and PropertyIsInvalid, naming the property.
+        """
+        values: dict[str, PropertyValue] = dict(current or {})
+        for name, value in given.items():
+            item = package.property_named(name)
+            if item is None:
+                raise PropertyIsUnknown(f"{package.name} has no property {name!r}.", property=name)
+            if current is not None and item.at == "creation" and value != current.get(item.name):
+                raise PropertyIsInvalid(f"{item.name} cannot be changed later.", property=item.name)
+            values[item.name] = check_value(item, value)
+        for item in package.properties:
+            if item.name not in values and item.default is not None:
+                values[item.name] = item.default
+            if item.required and values.get(item.name) in (None, ""):
+                raise PropertyIsInvalid(f"{item.name} is required.", property=item.name)
+        return values
+
+    def blueprint(self, server: Server) -> Blueprint:
+        """Return what the node must know of the package to keep `server`; raise PackageIsBroken, NoSuchPackage."""
+        package = self.get(server.package)
+        runtime = self.runtime(package, server.runtime)
+        start = runtime.start or package.start
+        stop = runtime.stop or package.stop
+        console = runtime.console or package.console
+        query = runtime.query or package.query
+        known = {"version": server.version}
+        known |= {f"properties.{item.name}": as_text(server.properties.get(item.name)) for item in package.properties}
+        try:
+            return Blueprint(
+                install=[
+                    _filled(step, known)
+                    for step in (runtime.install if runtime.install is not None else package.install)
+                    if not step.get("unless_empty") or known.get(f"properties.{step['unless_empty']}")
+                ],
+                argv=_command(package, start, server, known),
+                environment={name: fill(value, known) for name, value in start.environment.items()},
+                start=_struct(start, known, Start),
+                stop=_struct(stop, known, Stop),
+                console=_console(console, known),
+                query=query.protocol if query else None,
+                config=_config(package, server, known),
+            )
+        except (UnknownPlaceholder, msgspec.ValidationError) as error:
+            raise PackageIsBroken(f"Package {package.name} cannot be used: {error}.", package=package.name) from error
+
+    def motd(self, server: Server) -> str:
+        """Return what the server says of itself: its package's property for that, else its description."""
+        package = self._packages.get(server.package)
+        if package is None or package.motd_property is None:
+            return server.description
+        return as_text(server.properties.get(package.motd_property))
+
+    def max_players(self, server: Server) -> int:
+        """Return how many may play at once, 0 where the package does not say."""
+        package = self._packages.get(server.package)
+        value = server.properties.get(package.max_players_property) if package and package.max_players_property else None
+        return value if isinstance(value, int) else 0
+
+
+def check_value(item: Property, value: Any) -> PropertyValue:
+    """Return `value` as the property's type; raise PropertyIsInvalid with the reason."""
+
+    def refuse(reason: str) -> PropertyIsInvalid:
+        return PropertyIsInvalid(f"{item.name} {reason}.", property=item.name)
+
+    match item.type, value:
+        case "boolean", bool():
+            return value
+        case "boolean", "true" | "false":
+            return bool(value == "true")
+        case "integer", int() if not isinstance(value, bool):
+            return _within(item, value, refuse)
+        case "float", int() | float() if not isinstance(value, bool):
+            return _within(item, float(value), refuse)
+        case "select", str():
+            if value not in {choice.value for choice in item.choices}:
+                raise refuse("is one of " + ", ".join(choice.value for choice in item.choices))
+            return value
+        case ("string" | "command"), str():
+            return _checked_text(item, value, refuse)
+        case "command", [*words] if all(isinstance(word, str) for word in words):
+            return _checked_text(item, shlex.join(words), refuse)
+    raise refuse(f"is a {item.type}")
+
+
+def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInvalid]) -> int | float:
+    if (item.min is not None and value < item.min) or (item.max is not None and value > item.max) or abs(value) > 1 << 53:
+        raise refuse(f"is from {item.min if item.min is not None else '-∞'} to {item.max if item.max is not None else '∞'}")
+    return value
+
+
+def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+        raise refuse("must not hold control characters")
+    if item.min is not None and len(value) < item.min or len(value) > (item.max or _MAX_STRING):
+        raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")
+    if item.type == "command":
+        try:
+            if not shlex.split(value):
+                raise refuse("names no program")
+        except ValueError as error:
+            raise refuse(f"cannot be split into words: {error}") from error
+    return value
+
+
+def _filled(value: Any, known: Mapping[str, str]) -> Any:
+    """Fill placeholders in a step's short texts; side files (`files`, `manifest`, `lock`) are taken as they stand."""
+    if isinstance(value, str):
+        return fill_wholly(value, known)
+    if isinstance(value, dict):
+        return {key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in value.items()}
+    return value
+
+
+def _command(package: Package, start: Start, server: Server, known: Mapping[str, str]) -> list[str]:
+    argv: list[str] = []
+    for word in start.command:
+        whole = _WHOLE_PROPERTY.fullmatch(word)
+        item = package.property_named(whole.group(1)) if whole else None
+        if item is not None and item.type == "command":
+            argv += [_user_word(part, known) for part in shlex.split(as_text(server.properties.get(item.name)))]
+        else:
+            argv.append(fill(word, known))
+    return argv
+
+
+def _user_word(word: str, known: Mapping[str, str]) -> str:
+    """Fill what a user may use in a command of his own; any other brace is just a brace."""
+    try:
+        return fill(word, known)
+    except UnknownPlaceholder:
+        return literal(word)
+
+
+def _struct(value: Any, known: Mapping[str, str], kind: Any) -> Any:
+    """Fill the plain texts of a Start or Stop (command and environment of a start are filled on their own)."""
+    table = msgspec.to_builtins(value)
+    for key, item in table.items():
+        if isinstance(item, str):
+            table[key] = fill_wholly(item, known)
+    return msgspec.convert(table, kind, strict=False)
+
+
+def _console(console: Console, known: Mapping[str, str]) -> Console:
+    if not console.ready_text:
+        return console
+    text = fill_wholly(console.ready_text, known)
+    return msgspec.structs.replace(console, ready=re.escape(text) if text else console.ready, ready_text=None)
+
+
+def _config(package: Package, server: Server, known: Mapping[str, str]) -> list[ConfigFile]:
+    """Return the config files to be written: what the package says, and the properties that are kept in them."""
+    files = {file.path: file for file in package.config_files}
+    for item in package.properties:
+        if item.writes is not None and item.name in server.properties:
+            file = files[item.writes.file]
+            value = literal(as_text(server.properties[item.name]))
+            files[file.path] = msgspec.structs.replace(file, values={item.writes.key: value, **file.values})
+    return [msgspec.structs.replace(file, values={k: fill(v, known) for k, v in file.values.items()}) for file in files.values()]

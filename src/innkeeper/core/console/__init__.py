@@ -1,0 +1,1 @@
+"""Console: numbered lines, live and from the journal."""

@@ -1,0 +1,114 @@
+"""Files of a server, for those who may; the node's jail does the work and the refusing."""
+
+from collections.abc import AsyncIterator
+
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.permissions import ServerPermission
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.files.errors import FileIsADirectory, FileIsTooLarge
+from innkeeper.core.files.model import FileEntry
+from innkeeper.core.nodes.gateway import NodeGateway
+from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.servers.errors import ServerIsSuspended
+from innkeeper.core.work import Works
+
+PART = 512 * 1024
+MAX_FILE = 64 * 1024**3
+
+
+class FileService:
+    """Reads and writes, in parts: no file is ever held in memory whole."""
+
+    def __init__(self, *, works: Works, gateway: NodeGateway, servers: ServerDirectory, activity: ActivityService) -> None:
+        self._works = works
+        self._gateway = gateway
+        self._servers = servers
+        self._activity = activity
+
+    async def stat(self, actor: Actor, record: Record, path: str) -> FileEntry:
+        """Return one entry; needs `files.read`."""
+        self._reach(actor, record, ServerPermission.FILES_READ)
+        return await self._gateway.stat(record.server, path)
+
+    async def list(self, actor: Actor, record: Record, path: str, *, after: str | None, limit: int) -> tuple[list[FileEntry], bool]:
+        """Return a folder's entries by name, and whether there are more; needs `files.read`."""
+        self._reach(actor, record, ServerPermission.FILES_READ)
+        return await self._gateway.list_files(record.server, path, after, limit)
+
+    async def read(self, actor: Actor, record: Record, path: str) -> tuple[FileEntry, AsyncIterator[bytes]]:
+        """Return a file's entry and its content in parts; needs `files.read`."""
+        self._reach(actor, record, ServerPermission.FILES_READ)
+        entry = await self._gateway.stat(record.server, path)
+        if entry.kind == "directory":
+            raise FileIsADirectory
+        first, size = await self._gateway.read_file(record.server, path, 0, PART)
+        return entry, self._parts(record, path, first, size)
+
+    async def write(self, actor: Actor, record: Record, path: str, content: AsyncIterator[bytes]) -> None:
+        """Write a file from parts, in place of what is there, atomically; needs `files.write`."""
+        self._reach(actor, record, ServerPermission.FILES_WRITE)
+        upload = await self._gateway.begin_upload(record.server, path)
+        await self._receive(record, upload, content)
+        await self._note(actor, record, "file.written", path)
+
+    async def receive_archive(self, actor: Actor, record: Record, name: str, content: AsyncIterator[bytes]) -> None:
+        """Take an archive that the next installation unpacks; needs `server.reinstall`."""
+        self._reach(actor, record, ServerPermission.REINSTALL)
+        upload = await self._gateway.begin_archive(record.server, name)
+        await self._receive(record, upload, content)
+        await self._note(actor, record, "archive.received", name)
+
+    async def make_directory(self, actor: Actor, record: Record, path: str) -> None:
+        """Make a folder with those above it; needs `files.write`."""
+        self._reach(actor, record, ServerPermission.FILES_WRITE)
+        await self._gateway.make_directory(record.server, path)
+        await self._note(actor, record, "file.folder_made", path)
+
+    async def delete(self, actor: Actor, record: Record, path: str) -> None:
+        """Delete a file, or a folder with all in it; needs `files.delete`."""
+        self._reach(actor, record, ServerPermission.FILES_DELETE)
+        await self._gateway.delete_file(record.server, path)
+        await self._note(actor, record, "file.deleted", path)
+
+    async def rename(self, actor: Actor, record: Record, source: str, target: str) -> None:
+        """Rename or move within the server's folder; never over something; needs `files.write`."""
+        self._reach(actor, record, ServerPermission.FILES_WRITE)
+        await self._gateway.rename_file(record.server, source, target)
+        await self._note(actor, record, "file.renamed", f"{source} → {target}")
+
+    def _reach(self, actor: Actor, record: Record, permission: ServerPermission) -> None:
+        self._servers.reach(actor, record, permission)
+        if record.server.suspended and ServerPermission.SUSPEND not in actor.everywhere:
+            raise ServerIsSuspended
+
+    async def _parts(self, record: Record, path: str, first: bytes, size: int) -> AsyncIterator[bytes]:
+        offset = 0
+        part = first
+        while part:
+            yield part
+            offset += len(part)
+            if offset >= size:
+                return
+            part, size = await self._gateway.read_file(record.server, path, offset, PART)
+
+    async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:
+        offset, pending = 0, bytearray()
+        try:
+            async for chunk in content:
+                pending += chunk
+                while len(pending) >= PART:
+                    await self._gateway.upload_part(record.server, upload, offset, bytes(pending[:PART]))
+                    offset += PART
+                    del pending[:PART]
+                if offset > MAX_FILE:
+                    raise FileIsTooLarge
+            if pending:
+                await self._gateway.upload_part(record.server, upload, offset, bytes(pending))
+        except BaseException:
+            await self._gateway.finish_upload(record.server, upload, keep=False)
+            raise
+        await self._gateway.finish_upload(record.server, upload, keep=True)
+
+    async def _note(self, actor: Actor, record: Record, action: str, path: str) -> None:
+        async with self._works() as work:
+            await self._activity.note(work, actor, action, server_id=record.server.id, data={"path": path})

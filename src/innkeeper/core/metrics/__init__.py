@@ -1,0 +1,1 @@
+"""Metrics: what servers used, over time."""

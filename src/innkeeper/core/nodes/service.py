@@ -1,0 +1,186 @@
+"""Nodes: enrolling them, knowing which are there, choosing one for a server."""
+
+import hmac
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.permissions import ProductPermission
+from innkeeper.core.access.service import require
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.nodes.errors import NodeHasServers, NodeIsUnknown, NodeNameIsInvalid, NoNodeIsOnline, NoSuchNode
+from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
+from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.work import Changed, Works
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.ids import digest_of, new_secret, uuid7
+
+TOKEN_LIFE = timedelta(hours=24)
+PRESENT_FOR = timedelta(seconds=45)
+"""A node says hello each 15 s; one that was silent for three of them is taken for offline."""
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class NodeService:
+    """The hosts of this installation."""
+
+    def __init__(self, *, works: Works, clock: Clock, servers: ServerDirectory, activity: ActivityService) -> None:
+        self._works = works
+        self._clock = clock
+        self._servers = servers
+        self._activity = activity
+        self._nodes: dict[int, Node] = {}
+        self._seen: dict[int, datetime] = {}
+
+    async def load(self) -> None:
+        """Read every node from storage."""
+        async with self._works() as work:
+            self._nodes = {node.id: node for node in await work.nodes.all()}
+        for node in self._nodes.values():
+            if node.last_seen_at is not None:
+                self._seen.setdefault(node.id, node.last_seen_at)
+
+    async def apply(self, change: Changed) -> None:
+        """Read again what changed."""
+        if change.noun != "node":
+            return
+        async with self._works() as work:
+            node = await work.nodes.get(change.id)
+        if node is None:
+            self._nodes.pop(change.id, None)
+            return
+        self._nodes[node.id] = node
+        if node.last_seen_at is not None:
+            self._seen[node.id] = max(node.last_seen_at, self._seen.get(node.id, node.last_seen_at))
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def all(self, actor: Actor) -> list[Node]:
+        """Return every node, by id; needs `nodes.read`."""
+        require(actor, ProductPermission.NODES_READ)
+        return sorted(self._nodes.values(), key=lambda node: node.id)
+
+    def find(self, actor: Actor, uuid: UUID) -> Node:
+        """Return a node; needs `nodes.read`; raise NoSuchNode."""
+        require(actor, ProductPermission.NODES_READ)
+        return self.by_uuid(uuid)
+
+    def get(self, node_id: int) -> Node:
+        """Return a node; raise NoSuchNode."""
+        try:
+            return self._nodes[node_id]
+        except KeyError:
+            raise NoSuchNode from None
+
+    def by_uuid(self, uuid: UUID) -> Node:
+        """Return a node by UUID; raise NoSuchNode."""
+        for node in self._nodes.values():
+            if node.uuid == uuid:
+                return node
+        raise NoSuchNode
+
+    def is_online(self, node_id: int) -> bool:
+        """Say whether a node was heard lately."""
+        seen = self._seen.get(node_id)
+        return seen is not None and self._clock.now() - seen < PRESENT_FOR
+
+    def choose(self, wanted: UUID | None) -> Node:
+        """Return the node asked for, or the online one with the fewest servers; raise NoSuchNode, NoNodeIsOnline."""
+        if wanted is not None:
+            return self.by_uuid(wanted)
+        load = dict.fromkeys((node.id for node in self._nodes.values() if self.is_online(node.id)), 0)
+        for record in self._servers.present():
+            if record.server.node_id in load:
+                load[record.server.node_id] += 1
+        if not load:
+            raise NoNodeIsOnline
+        return self._nodes[min(load, key=lambda node_id: (load[node_id], node_id))]
+
+    # -- enrolling --------------------------------------------------------------------------------------------------
+
+    async def create_token(self, actor: Actor | None) -> tuple[str, datetime]:
+        """Return a token that adds one node once, and when it ends; needs `nodes.write`."""
+        if actor is not None:
+            require(actor, ProductPermission.NODES_WRITE)
+        token, ends = new_secret("inj"), self._clock.now() + TOKEN_LIFE
+        async with self._works() as work:
+            await work.nodes.add_token(EnrolmentToken(digest=digest_of(token), created_by=actor.account.id if actor else None, expires_at=ends))
+            await self._activity.note(work, actor, "node.invited")
+        return token, ends
+
+    async def enrol(self, token: str, name: str, facts: NodeFacts) -> tuple[Node, str]:
+        """Take in a node by its token; return it with its secret. Raise NodeIsUnknown, NodeNameIsTaken."""
+        if not _NAME.fullmatch(name):
+            raise NodeNameIsInvalid
+        secret, now = new_secret("inn"), self._clock.now()
+        async with self._works() as work:
+            if await work.nodes.take_token(digest_of(token), now) is None:
+                raise NodeIsUnknown("The enrolment token is not valid, was used, or has expired.")
+            node = await work.nodes.add(Node(id=0, uuid=uuid7(), name=name, secret_digest=digest_of(secret), facts=facts, created_at=now))
+            work.changed("node", node.id)
+            await self._activity.note(work, None, "node.enrolled", data={"name": name})
+        return node, secret
+
+    async def ensure_own(self, name: str, uuid: UUID, secret: str, *, address: str, public_host: str) -> Node:
+        """Return the node that lives in this very process, made or given its present secret and address."""
+        known = next((node for node in self._nodes.values() if node.uuid == uuid), None)
+        async with self._works() as work:
+            if known is None:
+                node = await work.nodes.add(Node(id=0, uuid=uuid, name=name, secret_digest=digest_of(secret), address=address,
+                                                 public_host=public_host, created_at=self._clock.now()))  # fmt: skip
+            else:
+                node = msgspec.structs.replace(known, secret_digest=digest_of(secret), address=address, public_host=public_host)
+                await work.nodes.update(node)
+            work.changed("node", node.id)
+        return node
+
+    async def greet(self, uuid: UUID, secret: str, facts: NodeFacts) -> Node:
+        """Note that a node is there; raise NodeIsUnknown unless it proves itself."""
+        try:
+            node = self.by_uuid(uuid)
+        except NoSuchNode:
+            raise NodeIsUnknown("This node does not belong here (any more).") from None
+        if not hmac.compare_digest(node.secret_digest, digest_of(secret)):
+            raise NodeIsUnknown("The node's secret is wrong.")
+        node = msgspec.structs.replace(node, facts=facts, last_seen_at=self._clock.now())
+        async with self._works() as work:
+            await work.nodes.update(node)
+            work.changed("node", node.id)
+        return node
+
+    def heard(self, node_id: int) -> None:
+        """Note that a node said something just now."""
+        self._seen[node_id] = self._clock.now()
+
+    def lost(self, node_id: int) -> None:
+        """Note that a node does not answer."""
+        self._seen.pop(node_id, None)
+
+    async def change(self, actor: Actor, uuid: UUID, *, name: str | None = None, address: str | None = None,
+                     public_host: str | None = None, first_port: int | None = None, last_port: int | None = None) -> Node:  # fmt: skip
+        """Change a node's name and addresses; needs `nodes.write`; raise NodeNameIsInvalid, NodeNameIsTaken."""
+        require(actor, ProductPermission.NODES_WRITE)
+        node = self.by_uuid(uuid)
+        changes = {"name": name, "address": address, "public_host": public_host, "first_port": first_port, "last_port": last_port}
+        node = msgspec.structs.replace(node, **{key: value for key, value in changes.items() if value is not None})
+        if not _NAME.fullmatch(node.name) or not 1 <= node.first_port <= node.last_port <= 65535:
+            raise NodeNameIsInvalid("A node has a name of letters, digits and dashes, and a range of ports.")
+        async with self._works() as work:
+            await work.nodes.update(node)
+            work.changed("node", node.id)
+            await self._activity.note(work, actor, "node.changed", data={"name": node.name})
+        return node
+
+    async def delete(self, actor: Actor, uuid: UUID) -> None:
+        """Forget a node that keeps no server; needs `nodes.write`; raise NodeHasServers."""
+        require(actor, ProductPermission.NODES_WRITE)
+        node = self.by_uuid(uuid)
+        if any(record.server.node_id == node.id for record in self._servers.present()):
+            raise NodeHasServers
+        async with self._works() as work:
+            await work.nodes.delete(node.id)
+            work.changed("node", node.id)
+            await self._activity.note(work, actor, "node.deleted", data={"name": node.name})

@@ -1,0 +1,1 @@
+"""Players: who is on a server now."""

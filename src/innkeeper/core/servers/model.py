@@ -1,0 +1,138 @@
+"""What a server is: what was decided about it (`Server`), and what is seen of it now (`Live`)."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.servers.lifecycle import State
+
+PropertyValue = str | int | float | bool
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server may use; None: not limited."""
+
+    memory_mib: int | None = None
+    cpu_percent: int | None = None
+    """100 is one core."""
+    disk_mib: int | None = None
+
+
+class CrashPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a crashed server is started again, and after how many crashes within ten minutes no more."""
+
+    restart: bool = True
+    limit: int = 5
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided about a game server."""
+
+    id: int
+    uuid: UUID
+    owner_id: int
+    node_id: int
+    name: str
+    description: str = ""
+    package: str
+    runtime: str
+    version: str
+    """A version of the runtime, aliases resolved when the server was made."""
+    properties: dict[str, PropertyValue] = {}
+    address: str
+    port: int | None = None
+    protocol: Literal["tcp", "udp"] = "tcp"
+    limits: Limits = Limits()
+    crash: CrashPolicy = CrashPolicy()
+    autostart: bool = True
+    """After a reboot of its host it is brought back as it was; false: it stays stopped."""
+    power: Literal["on", "off"] = "off"
+    """The power intent."""
+    suspended: bool = False
+    suspended_reason: str | None = None
+    state: State = State.CREATED
+    """As last seen; `Live` has the particulars."""
+    order_id: UUID | None = None
+    """The operation that the node was told last."""
+    generation: int = 1
+    created_at: datetime
+    deleted_at: datetime | None = None
+
+
+class OnlinePlayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody on a server now."""
+
+    name: str
+    since: datetime
+
+
+class LastExit(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last run of the game ended."""
+
+    code: int | None
+    signal: int | None
+    at: datetime
+    clean: bool
+    reason: str
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server used at one moment."""
+
+    at: datetime
+    cpu_percent: float
+    memory_bytes: int
+    disk_bytes: int | None
+    players: int
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What is seen of a server now."""
+
+    state: State
+    reason: str | None = None
+    """Why it is so, where that is not plain."""
+    pid: int | None = None
+    run_id: str | None = None
+    started_at: datetime | None = None
+    ready_at: datetime | None = None
+    last_exit: LastExit | None = None
+    players: tuple[OnlinePlayer, ...] = ()
+    crashes: int = 0
+    notes: tuple[str, ...] = ()
+    usage: Usage | None = None
+
+
+class ServerDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked when a server is made. None: the package's or the house's default."""
+
+    name: str
+    package: str
+    runtime: str | None = None
+    version: str | None = None
+    description: str = ""
+    properties: dict[str, Any] = {}
+    address: str | None = None
+    port: int | None = None
+    limits: Limits = Limits()
+    crash: CrashPolicy = CrashPolicy()
+    autostart: bool = True
+    node: UUID | None = None
+    owner: UUID | None = None
+    start: bool = False
+    """Start it once it is installed."""
+
+
+class ServerChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be changed of a server; what is UNSET stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType = msgspec.UNSET
+    properties: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """Only the named properties change."""
+    port: int | msgspec.UnsetType = msgspec.UNSET
+    limits: Limits | msgspec.UnsetType = msgspec.UNSET
+    crash: CrashPolicy | msgspec.UnsetType = msgspec.UNSET
+    autostart: bool | msgspec.UnsetType = msgspec.UNSET

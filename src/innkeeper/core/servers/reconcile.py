@@ -1,0 +1,211 @@
+"""Make the nodes do what was decided, and believe what they say.
+
+The database says what should be, the node what is. Every node is told its servers when it says hello, after each
+command, and again on a timer: a lost message delays and never loses. What a node reports is kept (states, operations,
+exits) before it is acknowledged.
+"""
+
+import asyncio
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.catalog.errors import NoSuchPackage, PackageIsBroken
+from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
+from innkeeper.core.nodes.gateway import Desired, NodeGateway
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.operations.model import Operation, OperationState
+from innkeeper.core.operations.service import OperationService, Progress
+from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.servers.errors import NoSuchServer
+from innkeeper.core.servers.lifecycle import ENDED, State
+from innkeeper.core.servers.model import Live, Server
+from innkeeper.core.work import Work, Works
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.log import get_logger
+from innkeeper.kit.tasks import TaskSet
+
+log = get_logger(__name__)
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node sees of a server."""
+
+    uuid: UUID
+    live: Live
+    order_id: UUID | None
+    """The order it heard last."""
+    progress: Progress | None
+
+
+class Reconciler:
+    """Tells nodes what should be and takes in what is."""
+
+    def __init__(self, *, works: Works, clock: Clock, directory: ServerDirectory, catalog: Catalog, nodes: NodeService,
+                 gateway: NodeGateway, operations: OperationService, activity: ActivityService, tasks: TaskSet) -> None:  # fmt: skip
+        self._works = works
+        self._clock = clock
+        self._directory = directory
+        self._catalog = catalog
+        self._nodes = nodes
+        self._gateway = gateway
+        self._operations = operations
+        self._activity = activity
+        self._tasks = tasks
+        self._deleting: set[int] = set()
+        self._observing: dict[int, asyncio.Lock] = {}
+        self._finished: set[UUID] = set()
+        """Orders whose end is kept already."""
+
+    # -- telling ----------------------------------------------------------------------------------------------------
+
+    async def tell(self, server_id: int, order: Operation | None = None) -> None:
+        """Tell a server's node about it; a node that does not hear is told again later.
+
+        `order` is the operation to be done now; None looks up the server's newest.
+        """
+        record = self._directory.get(server_id)
+        if order is None and record.server.order_id is not None:
+            order = await self._operations.get(record.server.order_id)
+        desired = self._desired(record.server, order)
+        if desired is None:
+            return
+        try:
+            await self._gateway.apply(self._nodes.get(record.server.node_id), [desired], complete=False)
+        except (NodeIsOffline, NodeFailed) as error:
+            log.warning("server.tell.delayed", server=str(record.server.uuid), error=str(error))
+
+    async def tell_all(self, node_id: int) -> None:
+        """Tell a node all its servers; raise NodeIsOffline, NodeFailed."""
+        mine = [record.server for record in self._directory.present() if record.server.node_id == node_id]
+        async with self._works() as work:
+            orders = {operation.uuid: operation for operation in await work.operations.unfinished()}
+        wanted = [self._desired(server, orders.get(server.order_id) if server.order_id else None)
+                  for server in mine if server.state not in ENDED]  # fmt: skip
+        await self._gateway.apply(self._nodes.get(node_id), [item for item in wanted if item is not None], complete=True)
+        for server in mine:
+            if server.state is State.DELETING:
+                self.finish_deletion_soon(server.id)
+
+    async def tick(self) -> None:
+        """Tell every node that is there everything again."""
+        for node_id in {record.server.node_id for record in self._directory.present()}:
+            if self._nodes.is_online(node_id):
+                try:
+                    await self.tell_all(node_id)
+                except (NodeIsOffline, NodeFailed) as error:
+                    log.warning("node.tell.failed", node=node_id, error=str(error))
+
+    def _desired(self, server: Server, order: Operation | None) -> Desired | None:
+        if server.state in ENDED:
+            return None
+        try:
+            blueprint = self._catalog.blueprint(server)
+        except (NoSuchPackage, PackageIsBroken) as error:
+            log.error("server.blueprint.failed", server=str(server.uuid), error=str(error))
+            return None
+        return Desired(server=server, blueprint=blueprint, order=order if order and not order.ended else None)
+
+    # -- deleting ---------------------------------------------------------------------------------------------------
+
+    def finish_deletion_soon(self, server_id: int) -> None:
+        """Have a server's files deleted in the background; asked again, nothing happens twice."""
+        if server_id not in self._deleting:
+            self._deleting.add(server_id)
+            self._tasks.start(self._finish_deletion(server_id), name=f"deletion of server {server_id}", fatal=False)
+
+    async def _finish_deletion(self, server_id: int) -> None:
+        try:
+            await self._gateway.remove(self._directory.get(server_id).server)
+            server = self._directory.get(server_id).server
+            async with self._works() as work:
+                await work.servers.update(msgspec.structs.replace(
+                    server, generation=server.generation + 1, state=State.DELETED, deleted_at=self._clock.now()))  # fmt: skip
+                work.changed("server", server_id)
+                operation = await work.operations.find(server.order_id) if server.order_id else None
+                if operation is not None:
+                    await self._operations.note(work, operation, Progress(state=OperationState.DONE))
+                await self._activity.note(work, None, "server.deleted", server_id=server_id, data={"name": server.name})
+        except (NodeIsOffline, NodeFailed) as error:
+            log.warning("server.delete.delayed", server=server_id, error=str(error))
+        finally:
+            self._deleting.discard(server_id)
+
+    # -- believing --------------------------------------------------------------------------------------------------
+
+    async def observe(self, node_id: int, observations: list[Observation]) -> None:
+        """Take in what a node sees; returns when what must be kept is kept.
+
+        A server of another node, or none, is passed over with a log event: a node speaks for its own only.
+        """
+        self._nodes.heard(node_id)
+        async with self._observing.setdefault(node_id, asyncio.Lock()):
+            for seen in observations:
+                try:
+                    record = self._directory.find(seen.uuid)
+                except NoSuchServer:
+                    log.warning("node.report.unknown_server", node=node_id, server=str(seen.uuid))
+                    continue
+                if record.server.node_id != node_id:
+                    log.warning("node.report.foreign_server", node=node_id, server=str(seen.uuid))
+                    continue
+                if record.server.state not in ENDED:
+                    await self._observe(record, seen)
+
+    def mirror(self, observations: list[Observation]) -> None:
+        """Take in what another panel has kept already: the read model follows, nothing is written."""
+        for seen in observations:
+            try:
+                record = self._directory.find(seen.uuid)
+            except NoSuchServer:
+                continue
+            if record.server.state not in ENDED and seen.order_id == record.server.order_id:
+                usage = record.live.usage if seen.live.pid else None
+                self._directory.put_live(record.server.id, msgspec.structs.replace(seen.live, usage=usage))
+
+    async def _observe(self, record: Record, seen: Observation) -> None:
+        server = record.server
+        if seen.order_id != server.order_id:
+            return  # the node has not heard the newest order: what it says is of before
+        live = msgspec.structs.replace(seen.live, usage=record.live.usage if seen.live.pid else None)
+        finished = seen.order_id in self._finished
+        ended = finished or (seen.progress is not None and seen.progress.state in (OperationState.DONE, OperationState.FAILED))
+        stopped_by_itself = finished and live.state is State.STOPPED and server.power == "on"
+        installed: Operation | None = None
+        if live.state is not server.state or stopped_by_itself or not finished:
+            async with self._works() as work:
+                operation = await work.operations.find(server.order_id) if server.order_id and not finished else None
+                if operation is not None and seen.progress is not None:
+                    noted = await self._operations.note(work, operation, seen.progress)
+                    if noted.verb == "install" and noted.state is OperationState.DONE and not operation.ended:
+                        installed = noted
+                if live.state is not server.state or stopped_by_itself:
+                    await work.servers.note_state(server.id, live.state, "off" if stopped_by_itself else None)
+                    work.changed("server", server.id)
+                await self._note_news(work, record, live)
+        if ended and seen.order_id is not None:
+            self._finished.add(seen.order_id)
+        self._directory.put_live(server.id, live)
+        if installed is not None and server.power == "on":
+            await self._start_installed(server.id, installed)
+
+    async def _note_news(self, work: Work, record: Record, live: Live) -> None:
+        """Note in the activity what happened without being asked."""
+        if live.last_exit is not None and live.last_exit != record.live.last_exit and not live.last_exit.clean:
+            await self._activity.note(work, None, "server.crashed", server_id=record.server.id, data={
+                "reason": live.last_exit.reason, "code": live.last_exit.code, "signal": live.last_exit.signal})  # fmt: skip
+
+    async def _start_installed(self, server_id: int, after: Operation) -> None:
+        """Start a server that was made to be started once it is installed."""
+        server = self._directory.get(server_id).server
+        operation = msgspec.structs.replace(
+            self._operations.make(server_id, "start", None),
+            account_id=after.account_id, via=after.via)  # fmt: skip
+        changed = msgspec.structs.replace(server, generation=server.generation + 1, state=State.PREPARING, order_id=operation.uuid)
+        async with self._works() as work:
+            await work.servers.update(changed)
+            operation = await work.operations.add(operation)
+            work.changed("server", server_id)
+        await self.tell(server_id, operation)

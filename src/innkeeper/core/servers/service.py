@@ -1,0 +1,329 @@
+"""What users do with servers: make, change, start, stop, restart, kill, reinstall, suspend, delete.
+
+A command checks who asks and the state, keeps the decision and its operation in one transaction, then tells the node.
+Should the node not hear it, it is told again with every reconciliation: what is kept is done, late or honestly failed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.permissions import ProductPermission, ServerPermission
+from innkeeper.core.access.service import require
+from innkeeper.core.accounts.errors import NoSuchAccount
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.catalog.model import Package
+from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.nodes.errors import NodeIsOffline
+from innkeeper.core.nodes.gateway import NodeGateway
+from innkeeper.core.nodes.model import Node
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.operations.model import Operation, Verb
+from innkeeper.core.operations.service import OperationService
+from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.servers.errors import (
+    LimitIsInvalid,
+    NoPortIsFree,
+    PortIsInvalid,
+    PortIsTaken,
+    ServerIsBusy,
+    ServerIsInstalling,
+    ServerIsNotInstalled,
+    ServerIsNotRunning,
+    ServerIsNotStopped,
+    ServerIsStarting,
+    ServerIsStopping,
+    ServerIsSuspended,
+    ServerNameIsInvalid,
+)
+from innkeeper.core.servers.lifecycle import ALIVE, RESTARTABLE, STARTABLE, STOPPABLE, State
+from innkeeper.core.servers.model import Limits, Server, ServerChanges, ServerDraft
+from innkeeper.core.servers.reconcile import Reconciler
+from innkeeper.core.work import Works
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.ids import uuid7
+from innkeeper.kit.log import get_logger
+
+log = get_logger(__name__)
+
+_PORTS_TRIED_AT_ONCE = 64
+
+
+class ServerService:
+    """Commands on servers."""
+
+    def __init__(self, *, works: Works, clock: Clock, directory: ServerDirectory, catalog: Catalog, nodes: NodeService,
+                 gateway: NodeGateway, operations: OperationService, activity: ActivityService, reconciler: Reconciler,
+                 account_exists: Callable[[UUID], int | None]) -> None:  # fmt: skip
+        self._works = works
+        self._clock = clock
+        self._directory = directory
+        self._catalog = catalog
+        self._nodes = nodes
+        self._gateway = gateway
+        self._operations = operations
+        self._activity = activity
+        self._reconciler = reconciler
+        self._account_id = account_exists
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def list(self, actor: Actor) -> list[Record]:
+        """Return the servers the actor may see, by id. The list is shared: do not change it."""
+        return self._directory.visible(actor)
+
+    def get(self, actor: Actor, server_id: int, permission: ServerPermission = ServerPermission.VIEW) -> Record:
+        """Return a server's record; raise NoSuchServer, ServerIsDeleted, PermissionIsMissing."""
+        return self._directory.reach(actor, self._directory.get(server_id), permission)
+
+    def find(self, actor: Actor, uuid: UUID, permission: ServerPermission = ServerPermission.VIEW) -> Record:
+        """Return a server's record by UUID; raises as `get`."""
+        return self._directory.reach(actor, self._directory.find(uuid), permission)
+
+    # -- making and changing ----------------------------------------------------------------------------------------
+
+    async def create(self, actor: Actor, draft: ServerDraft) -> tuple[Server, Operation]:
+        """Make a server and have it installed; needs `servers.create`.
+
+        Raises NoSuchPackage, NoSuchRuntime, NoSuchVersion, PropertyIsInvalid, PropertyIsUnknown, ServerNameIsInvalid,
+        NoNodeIsOnline, NoSuchNode, NodeIsOffline, PortIsTaken, NoPortIsFree, LimitIsInvalid.
+        """
+        require(actor, ProductPermission.SERVERS_CREATE)
+        _check_name(draft.name)
+        _check_limits(draft.limits)
+        package = self._catalog.get(draft.package)
+        runtime, version = self._catalog.choose(package, draft.runtime, draft.version)
+        properties = self._catalog.check_properties(package, draft.properties, current=None)
+        owner_id = self._owner(actor, draft.owner)
+        node = self._nodes.choose(draft.node)
+        if not self._nodes.is_online(node.id):
+            raise NodeIsOffline(f"Node {node.name} cannot be reached now.")
+        address = draft.address or node.address
+        port, protocol = await self._port(node, address, package, draft.port)
+        limits = draft.limits if draft.limits.memory_mib else msgspec.structs.replace(draft.limits, memory_mib=package.resources.memory_mib)
+        server = Server(
+            id=0, uuid=uuid7(), owner_id=owner_id, node_id=node.id, name=draft.name, description=draft.description,
+            package=package.name, runtime=runtime.name, version=version, properties=properties, address=address, port=port,
+            protocol=protocol, limits=limits, crash=draft.crash, autostart=draft.autostart,
+            power="on" if draft.start else "off", state=State.INSTALLING, created_at=self._clock.now(),
+        )  # fmt: skip
+        self._catalog.blueprint(server)
+        async with self._works() as work:
+            operation = self._operations.make(0, "install", actor)
+            server = await work.servers.add(msgspec.structs.replace(server, order_id=operation.uuid))
+            operation = await work.operations.add(msgspec.structs.replace(operation, server_id=server.id))
+            work.changed("server", server.id)
+            await self._activity.note(work, actor, "server.created", server_id=server.id, data={"name": server.name, "package": package.name})
+        await self._reconciler.tell(server.id)
+        return server, operation
+
+    async def change(self, actor: Actor, record: Record, changes: ServerChanges) -> Server:
+        """Change a server's settings; needs `settings.write`. What the game reads at its start counts from then on."""
+        server = self._directory.reach(actor, record, ServerPermission.SETTINGS_WRITE).server
+        given = {key: value for key in changes.__struct_fields__ if (value := getattr(changes, key)) is not msgspec.UNSET}
+        if "name" in given:
+            _check_name(given["name"])
+        if "limits" in given:
+            _check_limits(given["limits"])
+        if "port" in given:
+            _check_port(given["port"])
+        if "properties" in given:
+            package = self._catalog.get(server.package)
+            given["properties"] = self._catalog.check_properties(package, given["properties"], current=server.properties)
+        async with self._lock(server.id):
+            server = self._directory.get(server.id).server
+            changed = msgspec.structs.replace(server, generation=server.generation + 1, **given)
+            self._catalog.blueprint(changed)
+            async with self._works() as work:
+                await work.servers.update(changed)
+                work.changed("server", server.id)
+                await self._activity.note(work, actor, "server.changed", server_id=server.id, data={"changed": sorted(given)})
+        await self._reconciler.tell(server.id)
+        return changed
+
+    # -- power ------------------------------------------------------------------------------------------------------
+
+    async def start(self, actor: Actor, record: Record) -> Operation:
+        """Start a stopped server; needs `power.start`. Raises ServerIsNotStopped and its kin, ServerIsSuspended."""
+        record = self._directory.reach(actor, record, ServerPermission.START)
+
+        def check(state: State) -> None:
+            if state in (State.PREPARING, State.STARTING):
+                raise ServerIsStarting
+            if state is State.RESTARTING:
+                raise ServerIsStarting("The server is restarting.")
+            if state not in STARTABLE:
+                raise ServerIsNotStopped(state=str(state))
+
+        return await self._order(actor, record, "start", check, State.PREPARING, power="on")
+
+    async def stop(self, actor: Actor, record: Record) -> Operation:
+        """Stop a server in order; needs `power.stop`. Raises ServerIsNotRunning, ServerIsStopping."""
+        record = self._directory.reach(actor, record, ServerPermission.STOP)
+
+        def check(state: State) -> None:
+            if state in (State.STOPPING, State.SAVING):
+                raise ServerIsStopping
+            if state not in STOPPABLE or (state is State.CRASHED and record.server.power == "off"):
+                raise ServerIsNotRunning(state=str(state))
+
+        return await self._order(actor, record, "stop", check, State.STOPPING, power="off")
+
+    async def restart(self, actor: Actor, record: Record) -> Operation:
+        """Stop a running server and start it again; needs `power.restart`. Raises ServerIsNotRunning."""
+        record = self._directory.reach(actor, record, ServerPermission.RESTART)
+
+        def check(state: State) -> None:
+            if state in (State.STOPPING, State.SAVING):
+                raise ServerIsStopping
+            if state not in RESTARTABLE:
+                raise ServerIsNotRunning(state=str(state))
+
+        return await self._order(actor, record, "restart", check, State.RESTARTING, power="on")
+
+    async def kill(self, actor: Actor, record: Record) -> Operation:
+        """End a server at once, whatever it is doing; needs `power.kill`. Raises ServerIsNotRunning."""
+        record = self._directory.reach(actor, record, ServerPermission.KILL)
+
+        def check(state: State) -> None:
+            if state not in ALIVE and state not in (State.PREPARING, State.CRASHED):
+                raise ServerIsNotRunning(state=str(state))
+
+        return await self._order(actor, record, "kill", check, State.STOPPING, power="off")
+
+    async def reinstall(self, actor: Actor, record: Record) -> Operation:
+        """Install a stopped server anew, its files kept; needs `server.reinstall`. Raises ServerIsNotStopped."""
+        record = self._directory.reach(actor, record, ServerPermission.REINSTALL)
+
+        def check(state: State) -> None:
+            if state not in STARTABLE and state is not State.CREATED:
+                raise ServerIsNotStopped(state=str(state))
+
+        return await self._order(actor, record, "install", check, State.INSTALLING, power="off")
+
+    async def suspend(self, actor: Actor, record: Record, reason: str) -> Server:
+        """Stop a server and forbid it to run until it is unsuspended; needs `server.suspend`."""
+        return await self._set_suspended(actor, record, True, reason)
+
+    async def unsuspend(self, actor: Actor, record: Record) -> Server:
+        """Let a suspended server run again; it is not started by this. Needs `server.suspend`."""
+        return await self._set_suspended(actor, record, False, None)
+
+    async def delete(self, actor: Actor, record: Record) -> Operation:
+        """Kill a server and delete it with its files; needs `server.delete`. Never refused for its state."""
+        record = self._directory.reach(actor, record, ServerPermission.DELETE)
+        async with self._lock(record.server.id):
+            server = self._directory.get(record.server.id).server
+            async with self._works() as work:
+                operation = self._operations.make(server.id, "delete", actor)
+                await work.servers.update(msgspec.structs.replace(
+                    server, generation=server.generation + 1, state=State.DELETING, power="off", order_id=operation.uuid))  # fmt: skip
+                operation = await work.operations.add(operation)
+                work.changed("server", server.id)
+                await self._activity.note(work, actor, "server.delete", server_id=server.id, data={"name": server.name})
+        self._reconciler.finish_deletion_soon(server.id)
+        return operation
+
+    # -- within -----------------------------------------------------------------------------------------------------
+
+    async def _order(self, actor: Actor, record: Record, verb: Verb, check: Callable[[State], None], state: State, *,
+                     power: Literal["on", "off"]) -> Operation:  # fmt: skip
+        """Keep a decision about a server with its operation, and tell the node."""
+        async with self._lock(record.server.id):
+            now = self._directory.get(record.server.id)
+            server = now.server
+            if verb in ("start", "restart") and server.suspended:
+                raise ServerIsSuspended
+            if now.live.state is State.INSTALLING:
+                raise ServerIsInstalling
+            if now.live.state is State.CREATED and verb != "install":
+                raise ServerIsNotInstalled
+            if now.live.state is State.TRANSFERRING:
+                raise ServerIsBusy
+            check(now.live.state)
+            if not self._nodes.is_online(server.node_id):
+                raise NodeIsOffline
+            operation = self._operations.make(server.id, verb, actor)
+            changed = msgspec.structs.replace(server, generation=server.generation + 1, power=power, state=state, order_id=operation.uuid)
+            async with self._works() as work:
+                await work.servers.update(changed)
+                operation = await work.operations.add(operation)
+                work.changed("server", server.id)
+                await self._activity.note(work, actor, f"server.{verb}", server_id=server.id)
+        await self._reconciler.tell(server.id, operation)
+        return operation
+
+    async def _set_suspended(self, actor: Actor, record: Record, suspended: bool, reason: str | None) -> Server:
+        server = self._directory.reach(actor, record, ServerPermission.SUSPEND).server
+        async with self._lock(server.id):
+            server = self._directory.get(server.id).server
+            if server.suspended == suspended:
+                return server
+            power: Any = "off" if suspended else server.power
+            changed = msgspec.structs.replace(server, generation=server.generation + 1, suspended=suspended, suspended_reason=reason, power=power)
+            async with self._works() as work:
+                await work.servers.update(changed)
+                work.changed("server", server.id)
+                action = "server.suspended" if suspended else "server.unsuspended"
+                await self._activity.note(work, actor, action, server_id=server.id, data={"reason": reason} if reason else None)
+        await self._reconciler.tell(server.id)
+        return changed
+
+    def _owner(self, actor: Actor, wanted: UUID | None) -> int:
+        if wanted is None or wanted == actor.account.uuid:
+            return actor.account.id
+        require(actor, ProductPermission.ACCOUNTS_WRITE)
+        owner_id = self._account_id(wanted)
+        if owner_id is None:
+            raise NoSuchAccount
+        return owner_id
+
+    async def _port(self, node: Node, address: str, package: Package, wanted: int | None) -> tuple[int | None, Literal["tcp", "udp"]]:
+        """Return the port a new server gets: the one wanted, else the first free one from its game's default on."""
+        if not package.ports:
+            return None, "tcp"
+        protocol = package.ports[0].protocol
+        async with self._works() as work:
+            taken = await work.servers.taken_ports(node.id, protocol)
+        if wanted is not None:
+            _check_port(wanted)
+            if wanted in taken:
+                raise PortIsTaken(port=wanted)
+            return wanted, protocol
+        candidates = [port for port in range(node.first_port, node.last_port + 1) if port not in taken]
+        preferred = package.ports[0].default
+        if preferred in candidates:
+            candidates.remove(preferred)
+            candidates.insert(0, preferred)
+        for start in range(0, len(candidates), _PORTS_TRIED_AT_ONCE):
+            some = candidates[start : start + _PORTS_TRIED_AT_ONCE]
+            port = await self._gateway.find_port(node, address, protocol, some)
+            if port is not None:
+                return port, protocol
+        raise NoPortIsFree
+
+    def _lock(self, server_id: int) -> asyncio.Lock:
+        return self._locks.setdefault(server_id, asyncio.Lock())
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= 100 or not name.isprintable() or not name.strip():
+        raise ServerNameIsInvalid
+
+
+def _check_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise PortIsInvalid(port=port)
+
+
+def _check_limits(limits: Limits) -> None:
+    bounds = {"memory_mib": 1 << 24, "cpu_percent": 100_000, "disk_mib": 1 << 30}
+    for name, most in bounds.items():
+        value = getattr(limits, name)
+        if value is not None and not 1 <= value <= most:
+            raise LimitIsInvalid(f"{name} is from 1 to {most}.", limit=name)

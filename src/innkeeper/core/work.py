@@ -1,0 +1,68 @@
+"""One command, one transaction; what others must learn of it leaves after the commit.
+
+    async with self._works() as work:
+        server = await work.servers.add(server)
+        work.changed("server", server.id)
+
+Leaving the block commits and then announces the changes; an exception rolls everything back and announces nothing.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+import msgspec
+
+from innkeeper.core.access.store import AccessStore
+from innkeeper.core.accounts.store import AccountStore
+from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.metrics.store import MetricStore
+from innkeeper.core.nodes.store import NodeStore
+from innkeeper.core.operations.store import OperationStore
+from innkeeper.core.servers.store import ServerStore
+
+Noun = Literal["account", "key", "role", "grant", "server", "node", "operation"]
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """A row was made, changed or deleted: whoever keeps it in memory reads it again.
+
+    A grant's id is that of its account.
+    """
+
+    noun: Noun
+    id: int
+
+
+class SettingStore(Protocol):
+    """Values of the installation itself, by name."""
+
+    async def get(self, name: str) -> str | None: ...
+
+    async def put_if_absent(self, name: str, value: str) -> str:
+        """Keep `value` unless there is one; return what is kept (of two writers, the first's)."""
+        ...
+
+
+class Work(Protocol):
+    """The stores of one transaction."""
+
+    accounts: AccountStore
+    access: AccessStore
+    servers: ServerStore
+    nodes: NodeStore
+    operations: OperationStore
+    metrics: MetricStore
+    activity: ActivityStore
+    settings: SettingStore
+
+    def changed(self, noun: Noun, row_id: int) -> None:
+        """Announce, after the commit, that a row changed."""
+        ...
+
+
+class Works(Protocol):
+    """Opens transactions."""
+
+    def __call__(self) -> AbstractAsyncContextManager[Work]:
+        """Begin a transaction: committed on leaving, rolled back on an exception."""
+        ...

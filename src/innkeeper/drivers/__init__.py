@@ -1,0 +1,1 @@
+"""Implementations of what `contracts` promises; only composition roots choose among them."""

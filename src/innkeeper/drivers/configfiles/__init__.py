@@ -1,0 +1,1 @@
+"""Formats of config files, each a module."""

@@ -1,0 +1,1 @@
+"""Query protocols of games, each a module."""

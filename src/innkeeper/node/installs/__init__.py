@@ -1,0 +1,1 @@
+"""Carrying out install steps on a node."""

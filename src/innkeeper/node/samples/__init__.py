@@ -1,0 +1,1 @@
+"""What running servers use: cpu, memory, processes, disk."""

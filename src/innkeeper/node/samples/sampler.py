@@ -1,0 +1,129 @@
+"""One sampler for all running servers of a node: one pass over /proc a tick, disks walked rarely and one at a time.
+
+Costs nothing while nothing runs. Knows nothing of how servers are run, nor who wants the samples.
+"""
+
+import asyncio
+import os
+import random
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from innkeeper.kit.clock import Clock, microseconds
+from innkeeper.kit.tasks import TaskSet, every, in_thread
+from innkeeper.node.samples.processes import ProcessTable, Tree, Usage
+from innkeeper.wire.messages import Sample, Samples
+
+log = structlog.get_logger(__name__)
+
+TICK = timedelta(seconds=5)
+DISK_EVERY = timedelta(minutes=5)
+_LEAST_URGENT = 19
+
+
+class Running(msgspec.Struct, frozen=True):
+    """One running server, as the sampler must know it."""
+
+    uuid: UUID
+    tree: Tree
+    players: int
+
+
+class Sampler:
+    """Publishes `Samples` of what `running()` returns, every `interval`.
+
+    `disk_usage(server)` returns bytes; it blocks, is called in a thread of the least priority, and what it raises is
+    logged and leaves the last figure. `publish` is awaited once a tick, and not at all while nothing runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: UUID,
+        clock: Clock,
+        running: Callable[[], Iterable[Running]],
+        disk_usage: Callable[[UUID], int],
+        publish: Callable[[Samples], Awaitable[None]],
+        interval: timedelta = TICK,
+        disk_interval: timedelta = DISK_EVERY,
+    ) -> None:
+        self._node = node
+        self._clock = clock
+        self._running = running
+        self._disk_usage = disk_usage
+        self._publish = publish
+        self._interval = interval
+        self._disk_interval = disk_interval.total_seconds()
+        self._table: ProcessTable[UUID] = ProcessTable()
+        self._before: dict[UUID, tuple[int, float, float]] = {}
+        self._disk: dict[UUID, int] = {}
+        self._disk_due: dict[UUID, float] = {}
+        self._disk_thread = ThreadPoolExecutor(1, "disk usage", initializer=_yield_to_everybody)
+
+    def start(self, tasks: TaskSet) -> None:
+        """Begin, as two tasks of `tasks`."""
+        tasks.start(every(self._interval, self.tick, name="samples"), name="samples", fatal=False)
+        tasks.start(every(self._interval, self.measure_disks, name="disk usage"), name="disk usage", fatal=False)
+
+    def close(self) -> None:
+        """Let go of the thread; a walk that runs ends by itself."""
+        self._disk_thread.shutdown(wait=False, cancel_futures=True)
+
+    async def tick(self) -> None:
+        """Take and publish one sample of every running server."""
+        running = {one.uuid: one for one in self._running()}
+        if not running:
+            self._before.clear()
+            return
+        usages = await in_thread(self._table.read, {uuid: one.tree for uuid, one in running.items()})
+        now = self._clock.monotonic()
+        samples = [self._sample(running[uuid], usage, now) for uuid, usage in usages.items()]
+        self._before = {uuid: (running[uuid].tree.game, usage.cpu_seconds, now) for uuid, usage in usages.items()}
+        if samples:
+            await self._publish(Samples(node=self._node, at_us=microseconds(self._clock.now()), servers=samples))
+
+    def _sample(self, server: Running, usage: Usage, now: float) -> Sample:
+        game, seconds, at = self._before.get(server.uuid, (None, 0.0, now))
+        percent = 0.0
+        if game == server.tree.game and now > at:
+            # Less than before: a process ended whose time went to the keeper's account.
+            percent = max(0.0, usage.cpu_seconds - seconds) / (now - at) * 100
+        return Sample(
+            uuid=server.uuid,
+            cpu_percent=round(percent, 2),
+            memory_bytes=usage.memory_bytes,
+            disk_bytes=self._disk.get(server.uuid),
+            players=server.players,
+            processes=usage.processes,
+        )
+
+    async def measure_disks(self) -> None:
+        """Walk the files of those running servers whose figure is too old, one after another."""
+        running = [one.uuid for one in self._running()]
+        self._disk_due = {uuid: due for uuid, due in self._disk_due.items() if uuid in set(running)}
+        for uuid in running:
+            if self._disk_due.get(uuid, 0.0) > self._clock.monotonic():
+                continue
+            try:
+                loop = asyncio.get_running_loop()
+                self._disk[uuid] = await loop.run_in_executor(self._disk_thread, self._disk_usage, uuid)
+            except Exception:
+                log.exception("samples.disk.failed", server=str(uuid))
+            # Spread, so that servers started together are not walked together for ever.
+            wait = self._disk_interval * random.uniform(0.8, 1.2)  # noqa: S311
+            self._disk_due[uuid] = self._clock.monotonic() + wait
+
+    def forget(self, server: UUID) -> None:
+        """Drop what is kept of a server that was removed."""
+        self._disk.pop(server, None)
+
+
+def _yield_to_everybody() -> None:
+    # On Linux a priority is a thread's own.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)

@@ -1,0 +1,70 @@
+"""What the supervising machine must remember across a restart of the node.
+
+One struct, written before its commands are performed. Knows neither files nor the machine's rules.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.node.supervisor.events import Timer
+from innkeeper.wire.messages import ExitReport, OrderReport, Phase, Verb
+
+FINISHED_KEPT = 16
+
+
+class OrderMemory(msgspec.Struct):
+    """An order that has not ended."""
+
+    id: UUID
+    verb: Verb
+    reason: str | None = None
+    steps: list[str] = []
+    fraction: float | None = None
+
+    def report(self, state: Literal["waiting", "running", "done", "failed"], reason: str | None = None) -> OrderReport:
+        """Return how the order stands, for people."""
+        return OrderReport(
+            id=self.id, state=state, reason=reason or self.reason, steps=list(self.steps), fraction=self.fraction
+        )
+
+
+class Memory(msgspec.Struct):
+    """All of the machine's state."""
+
+    phase: Phase = "created"
+    reason: str | None = None
+    installed: bool = False
+    order: OrderMemory | None = None
+    """What is being done."""
+    waiting: OrderMemory | None = None
+    """What will be done next; there is never a second one."""
+    finished: list[OrderReport] = []
+    """The last orders that ended, oldest first: a repeated one is answered from here."""
+    process: Literal["none", "launching", "alive"] = "none"
+    run_id: str | None = None
+    pid: int | None = None
+    started_us: int | None = None
+    ready_us: int | None = None
+    queued: bool = False
+    """Preparing: it waits for its turn to start."""
+    then_start: bool = False
+    """Ending: it is started again afterwards."""
+    stop_asked: bool = False
+    """Ending: the stop command or signal was delivered."""
+    killed: Literal["on request", "after the stop timed out"] | None = None
+    """Ending: it was killed, and why."""
+    deadlines_us: dict[Timer, int] = {}
+    """When each timer that runs elapses."""
+    crashes_us: list[int] = []
+    """When it crashed, within the crash rule's window, since the last start order."""
+    last_exit: ExitReport | None = None
+
+    def order_shown(self) -> OrderReport | None:
+        """Return how the newest order stands; None before the first."""
+        if self.waiting is not None:
+            return self.waiting.report("waiting")
+        if self.order is not None:
+            return self.order.report("running")
+        return self.finished[-1] if self.finished else None

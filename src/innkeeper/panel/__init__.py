@@ -1,0 +1,1 @@
+"""The panel: what people and programs speak to, and the product behind it."""

@@ -1,0 +1,244 @@
+"""Core's asks of nodes, put on the wire; and what nodes say, put before core.
+
+The one place in the panel that knows both core's types and the wire's.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal, TypeVar, cast
+
+from innkeeper.core.catalog.model import ConfigFile
+from innkeeper.core.console.model import Block, FoundLine, Lines
+from innkeeper.core.errors import CoreError
+from innkeeper.core.files import errors as file_errors
+from innkeeper.core.files.model import FileEntry
+from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
+from innkeeper.core.nodes.gateway import Desired, OnBlocks
+from innkeeper.core.nodes.model import Node
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.servers.errors import CommandIsInvalid, ConsoleIsNotRead, ServerIsNotRunning
+from innkeeper.core.servers.model import Server
+from innkeeper.kit.clock import from_microseconds
+from innkeeper.kit.log import get_logger
+from innkeeper.wire import messages as wire
+from innkeeper.wire.bus import Bus, BusIsDown, NoResponder, RequestTimedOut, ResponderFailed, Subscription
+from innkeeper.wire.bus import Message as BusMessage
+from innkeeper.wire.codec import BadMessage, decode, encode
+
+log = get_logger(__name__)
+A = TypeVar("A", bound=wire.Message)
+
+ASK_TIMEOUT = timedelta(seconds=15)
+REMOVE_TIMEOUT = timedelta(minutes=5)
+
+CONDITIONS: dict[str, type[CoreError]] = {
+    "file_not_found": file_errors.FileNotFound,
+    "is_a_directory": file_errors.FileIsADirectory,
+    "not_a_directory": file_errors.FileIsNotADirectory,
+    "already_exists": file_errors.FileExists,
+    "directory_not_empty": file_errors.FileExists,
+    "escapes_jail": file_errors.FileNotPermitted,
+    "not_permitted": file_errors.FileNotPermitted,
+    "name_refused": file_errors.FileNameIsInvalid,
+    "too_large": file_errors.FileIsTooLarge,
+    "no_space": file_errors.NoSpaceLeft,
+    "unsupported": file_errors.FileKindUnsupported,
+    "no_such_upload": file_errors.NoSuchUpload,
+    "upload_out_of_order": file_errors.UploadOutOfOrder,
+    "too_many_uploads": file_errors.TooManyUploads,
+    "not_running": ServerIsNotRunning,
+    "console_not_read": ConsoleIsNotRead,
+    "bad_command": CommandIsInvalid,
+}
+"""A node's refusals by code, as core's conditions; any other is NodeFailed."""
+
+
+class BusGateway:
+    """Keeps `core.nodes.gateway.NodeGateway` over a bus."""
+
+    def __init__(self, bus: Bus, nodes: NodeService) -> None:
+        self._bus = bus
+        self._nodes = nodes
+        self._watches: set[ConsoleWatch] = set()
+        bus.on_state(self._bus_state)
+
+    # -- what should be ---------------------------------------------------------------------------------------------
+
+    async def apply(self, node: Node, desired: list[Desired], *, complete: bool) -> None:
+        servers = [desired_server(item) for item in desired]
+        await self._ask(node, wire.Apply(servers=servers, complete=complete), wire.Done)
+
+    async def remove(self, server: Server) -> None:
+        await self._ask_of(server, wire.Remove(server=server.uuid), wire.Done, REMOVE_TIMEOUT)
+
+    async def announce(self, node: Node) -> None:
+        await self._ask(node, wire.Announce(), wire.Done)
+
+    async def find_port(self, node: Node, address: str, protocol: Literal["tcp", "udp"], candidates: list[int]) -> int | None:
+        ask = wire.FindPort(address=address, protocol=protocol, candidates=candidates)
+        return (await self._ask(node, ask, wire.PortFound)).port
+
+    # -- console ----------------------------------------------------------------------------------------------------
+
+    async def send_line(self, server: Server, line: str) -> None:
+        await self._ask_of(server, wire.SendLine(server=server.uuid, line=line), wire.Done)
+
+    async def read_console(self, server: Server, after_seq: int) -> Lines:
+        return _lines(await self._ask_of(server, wire.ReadConsole(server=server.uuid, after_seq=after_seq), wire.ConsoleRead))
+
+    async def tail_console(self, server: Server, count: int) -> Lines:
+        return _lines(await self._ask_of(server, wire.ReadConsole(server=server.uuid, tail=count), wire.ConsoleRead))
+
+    async def search_console(self, server: Server, text: str, since_us: int | None, until_us: int | None, after_seq: int,
+                             limit: int) -> tuple[list[FoundLine], int | None]:  # fmt: skip
+        ask = wire.SearchConsole(server=server.uuid, text=text, since_us=since_us, until_us=until_us, after_seq=after_seq, limit=limit)
+        found = await self._ask_of(server, ask, wire.ConsoleFound)
+        return [FoundLine(seq, at, raw.decode("utf-8", "replace")) for seq, at, raw in found.lines], found.next_after
+
+    async def watch_console(self, server: Server, on_blocks: OnBlocks) -> "ConsoleWatch":
+        watch = ConsoleWatch(on_blocks, self._watches.discard)
+        try:
+            watch.subscription = await self._bus.subscribe(
+                wire.node_console("*", server.uuid), watch.take, name=f"console of {server.uuid}", on_gap=watch.missed)  # fmt: skip
+        except BusIsDown as error:
+            raise NodeIsOffline from error
+        self._watches.add(watch)
+        return watch
+
+    def _bus_state(self, connected: bool) -> None:
+        for watch in self._watches if connected else ():
+            watch.missed()
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    async def stat(self, server: Server, path: str) -> FileEntry:
+        return _entry(await self._ask_of(server, wire.StatFile(server=server.uuid, path=path), wire.FileEntry))
+
+    async def list_files(self, server: Server, path: str, after: str | None, limit: int) -> tuple[list[FileEntry], bool]:
+        listed = await self._ask_of(server, wire.ListFiles(server=server.uuid, path=path, after=after, limit=limit), wire.FilesListed)
+        return [_entry(entry) for entry in listed.entries], listed.more
+
+    async def read_file(self, server: Server, path: str, offset: int, length: int) -> tuple[bytes, int]:
+        part = await self._ask_of(server, wire.ReadFile(server=server.uuid, path=path, offset=offset, length=length), wire.FilePart)
+        return part.data, part.size
+
+    async def begin_upload(self, server: Server, path: str) -> str:
+        return (await self._ask_of(server, wire.BeginUpload(server=server.uuid, path=path), wire.UploadBegun)).upload
+
+    async def begin_archive(self, server: Server, name: str) -> str:
+        return (await self._ask_of(server, wire.BeginArchive(server=server.uuid, name=name), wire.UploadBegun)).upload
+
+    async def upload_part(self, server: Server, upload: str, offset: int, data: bytes) -> None:
+        await self._ask_of(server, wire.UploadPart(upload=upload, offset=offset, data=data), wire.Done)
+
+    async def finish_upload(self, server: Server, upload: str, *, keep: bool) -> None:
+        await self._ask_of(server, wire.FinishUpload(upload=upload, keep=keep), wire.Done)
+
+    async def make_directory(self, server: Server, path: str) -> None:
+        await self._ask_of(server, wire.MakeDirectory(server=server.uuid, path=path), wire.Done)
+
+    async def delete_file(self, server: Server, path: str) -> None:
+        await self._ask_of(server, wire.DeleteFile(server=server.uuid, path=path), wire.Done)
+
+    async def rename_file(self, server: Server, source: str, target: str) -> None:
+        await self._ask_of(server, wire.RenameFile(server=server.uuid, source=source, target=target), wire.Done)
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    async def _ask_of(self, server: Server, ask: wire.Message, kind: type[A], timeout: timedelta = ASK_TIMEOUT) -> A:
+        return await self._ask(self._nodes.get(server.node_id), ask, kind, timeout)
+
+    async def _ask(self, node: Node, ask: wire.Message, kind: type[A], timeout: timedelta = ASK_TIMEOUT) -> A:
+        """Return the node's answer; raise NodeIsOffline, NodeFailed or what its refusal means."""
+        try:
+            reply = await self._bus.request(wire.node_ask(node.uuid), encode(ask), timeout)
+            answer: Any = decode(reply, wire.Answer)
+        except NoResponder as error:
+            self._nodes.lost(node.id)
+            raise NodeIsOffline from error
+        except (RequestTimedOut, BusIsDown) as error:
+            raise NodeIsOffline from error
+        except (ResponderFailed, BadMessage) as error:
+            raise NodeFailed from error
+        if isinstance(answer, wire.Refusal):
+            condition = CONDITIONS.get(answer.code)
+            if condition is None:
+                raise NodeFailed(answer.message, refusal=answer.code, **answer.data)
+            raise condition(answer.message or None, **answer.data)
+        if not isinstance(answer, kind):
+            raise NodeFailed(f"The node answered {type(answer).__name__} where {kind.__name__} was due.")
+        return answer
+
+
+class ConsoleWatch:
+    """A console being watched over the bus."""
+
+    def __init__(self, on_blocks: OnBlocks, forget: Callable[["ConsoleWatch"], None]) -> None:
+        self._on_blocks = on_blocks
+        self._forget = forget
+        self.subscription: Subscription | None = None
+
+    async def take(self, message: BusMessage) -> None:
+        """Hand on what came."""
+        blocks = decode(message.payload, wire.ConsoleBlocks).blocks
+        self._on_blocks([Block(block.first_seq, block.time_us, block.payload) for block in blocks])
+
+    def missed(self, *_: Any) -> None:
+        """Say that something may have been missed."""
+        self._on_blocks([])
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        self._forget(self)
+        if self.subscription is not None:
+            await self.subscription.close()
+
+
+def desired_server(item: Desired) -> wire.DesiredServer:
+    """Return what a node must know of a server, complete."""
+    server, plan = item.server, item.blueprint
+    order = wire.Order(id=item.order.uuid, verb=cast(wire.Verb, item.order.verb)) if item.order else None
+    return wire.DesiredServer(
+        uuid=server.uuid,
+        number=server.id,
+        generation=server.generation,
+        name=server.name,
+        running=server.power == "on",
+        autostart=server.autostart,
+        suspended=server.suspended,
+        order=order,
+        install=plan.install,
+        argv=plan.argv,
+        environment=plan.environment,
+        stop=wire.StopRule(command=plan.stop.command or None, signal=plan.stop.signal, timeout_s=plan.stop.timeout_s),
+        crash=wire.CrashRule(restart=server.crash.restart, limit=server.crash.limit),
+        clean_exit=plan.stop.clean_exit,
+        patterns=wire.Patterns(strip=plan.console.strip, ready=plan.console.ready, join=plan.console.join,
+                               leave=plan.console.leave, chat=plan.console.chat, saving=plan.console.saving),  # fmt: skip
+        ready_when=cast(Any, plan.start.ready_when),
+        query=plan.query,
+        config=[_config(file) for file in plan.config],
+        address=server.address,
+        port=server.port,
+        protocol=server.protocol,
+        start_timeout_s=plan.start.timeout_s,
+        memory_mib=server.limits.memory_mib,
+        cpu_percent=server.limits.cpu_percent,
+        rows=plan.start.rows,
+        columns=plan.start.columns,
+    )
+
+
+def _config(file: ConfigFile) -> wire.ConfigWrite:
+    return wire.ConfigWrite(path=file.path, format=file.format, values=file.values)
+
+
+def _lines(read: wire.ConsoleRead) -> Lines:
+    blocks = [Block(block.first_seq, block.time_us, block.payload) for block in read.blocks]
+    return Lines(blocks, read.first_seq, read.next_seq)
+
+
+def _entry(entry: wire.FileEntry) -> FileEntry:
+    return FileEntry(path=entry.path, name=entry.name, kind=entry.kind, size=entry.size,
+                     modified_at=from_microseconds(entry.mtime_us), mode=entry.mode)  # fmt: skip
+

@@ -1,0 +1,207 @@
+"""What nodes and other panels say, put before core.
+
+    node ── Enrol, Hello, Report (acknowledged) ──▶ one of the panels ── PanelNote ──▶ all the others
+    node ── Samples ──▶ every panel
+"""
+
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.errors import CoreError, Unavailable
+from innkeeper.core.metrics.service import MetricService
+from innkeeper.core.nodes import model as nodes_model
+from innkeeper.core.nodes.errors import NoSuchNode
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.operations.model import OperationState
+from innkeeper.core.operations.service import OperationService, Progress
+from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.lifecycle import State
+from innkeeper.core.servers.model import LastExit, Live, OnlinePlayer, Usage
+from innkeeper.core.servers.reconcile import Observation, Reconciler
+from innkeeper.core.work import Changed, Noun
+from innkeeper.kit.clock import from_microseconds
+from innkeeper.kit.log import get_logger
+from innkeeper.kit.tasks import TaskSet
+from innkeeper.wire import messages as wire
+from innkeeper.wire.bus import Bus, BusError
+from innkeeper.wire.bus import Message as BusMessage
+from innkeeper.wire.codec import BadMessage, decode, encode
+
+log = get_logger(__name__)
+
+PANELS = "panels"
+
+
+class Inbox:
+    """Listens to the bus for the panel; `announce` is the other direction, after every commit."""
+
+    def __init__(self, *, bus: Bus, access: AccessDirectory, servers: ServerDirectory, nodes: NodeService,
+                 operations: OperationService, metrics: MetricService, tasks: TaskSet) -> None:  # fmt: skip
+        self._bus = bus
+        self._access = access
+        self._servers = servers
+        self._nodes = nodes
+        self._operations = operations
+        self._metrics = metrics
+        self._tasks = tasks
+        self._origin = uuid4().hex
+        self._reconciler: Reconciler
+
+    async def open(self, reconciler: Reconciler) -> None:
+        """Load what there is and listen from now on."""
+        self._reconciler = reconciler
+        await self._bus.subscribe(wire.PANEL_NOTES, self._note, name="notes of other panels", on_gap=self._missed)
+        await self.load()
+        self._bus.on_state(self._bus_state)
+        await self._bus.serve(wire.PANEL_ENROL, self._enrol, name="enrolments", group=PANELS)
+        await self._bus.serve(wire.PANEL_HELLO, self._hello, name="greetings of nodes", group=PANELS)
+        await self._bus.serve(wire.PANEL_REPORT, self._report, name="reports of nodes", group=PANELS)
+        await self._bus.subscribe(wire.ANY_SAMPLES, self._samples, name="samples of nodes")
+
+    async def load(self) -> None:
+        """Read everything that is kept in memory from storage."""
+        await self._access.load()
+        await self._nodes.load()
+        await self._servers.load()
+
+    # -- after a commit ---------------------------------------------------------------------------------------------
+
+    async def announce(self, changes: list[Changed]) -> None:
+        """Take in what a transaction of this panel changed, and tell the other panels."""
+        await self._apply(changes)
+        await self._publish(wire.PanelNote(origin=self._origin, changes=[(str(change.noun), change.id) for change in changes]))
+
+    async def _apply(self, changes: list[Changed]) -> None:
+        for change in dict.fromkeys(changes):
+            match change.noun:
+                case "server":
+                    await self._servers.reload(change.id)
+                case "node":
+                    await self._nodes.apply(change)
+                case "operation":
+                    await self._operations.apply(change)
+                case _:
+                    await self._access.apply(change)
+
+    async def _publish(self, note: wire.PanelNote) -> None:
+        try:
+            await self._bus.publish(wire.PANEL_NOTES, encode(note))
+        except BusError as error:
+            log.warning("panel.note.lost", error=str(error))  # the others read everything again when the bus is back
+
+    async def _note(self, message: BusMessage) -> None:
+        note = decode(message.payload, wire.PanelNote)
+        if note.origin == self._origin:
+            return
+        await self._apply([Changed(cast(Noun, noun), row) for noun, row in note.changes])
+        if note.node is not None:
+            self._nodes.heard(self._nodes.by_uuid(note.node).id)
+            self._reconciler.mirror([_observation(seen) for seen in note.servers])
+
+    def _missed(self, _count: int) -> None:
+        self._tasks.start(self.load(), name="reading everything again", fatal=False)
+
+    def _bus_state(self, connected: bool) -> None:
+        if connected:
+            self._tasks.start(self._read_again(), name="reading everything again", fatal=False)
+
+    async def _read_again(self) -> None:
+        await self.load()
+        await self._reconciler.tick()
+
+    # -- nodes ------------------------------------------------------------------------------------------------------
+
+    async def _enrol(self, payload: bytes) -> bytes:
+        async def answer() -> wire.Message:
+            enrol = decode(payload, wire.Enrol)
+            node, secret = await self._nodes.enrol(enrol.token, enrol.name, _facts(enrol.facts))
+            return wire.Enrolled(node=node.uuid, secret=secret)
+
+        return await self._answered(answer)
+
+    async def _hello(self, payload: bytes) -> bytes:
+        async def answer() -> wire.Message:
+            hello = decode(payload, wire.Hello)
+            node = await self._nodes.greet(hello.node, hello.secret, _facts(hello.facts))
+            self._tasks.start(self._tell(node.id), name=f"telling node {node.name} its servers", fatal=False)
+            return wire.Welcome()
+
+        return await self._answered(answer)
+
+    async def _tell(self, node_id: int) -> None:
+        try:
+            await self._reconciler.tell_all(node_id)
+        except Unavailable as error:
+            log.warning("node.tell.failed", node=node_id, error=str(error))
+
+    async def _report(self, payload: bytes) -> bytes:
+        async def answer() -> wire.Message:
+            report = decode(payload, wire.Report)
+            node = self._node(report.node)
+            await self._reconciler.observe(node.id, [_observation(seen) for seen in report.servers])
+            await self._publish(wire.PanelNote(origin=self._origin, node=report.node, servers=report.servers))
+            return wire.Acknowledged()
+
+        return await self._answered(answer)
+
+    async def _samples(self, message: BusMessage) -> None:
+        samples = decode(message.payload, wire.Samples)
+        at = from_microseconds(samples.at_us)
+        self._metrics.take(self._node(samples.node).id, [
+            (sample.uuid, Usage(at=at, cpu_percent=sample.cpu_percent, memory_bytes=sample.memory_bytes,
+                                disk_bytes=sample.disk_bytes, players=sample.players))
+            for sample in samples.servers
+        ])  # fmt: skip
+
+    def _node(self, uuid: UUID) -> nodes_model.Node:
+        return self._nodes.by_uuid(uuid)
+
+    @staticmethod
+    async def _answered(answer: Any) -> bytes:
+        """Return what `answer` gives, or the refusal that its error means."""
+        try:
+            return encode(await answer())
+        except NoSuchNode as error:
+            return encode(wire.Refusal(code="unknown_node", message=str(error)))
+        except CoreError as error:
+            return encode(wire.Refusal(code=error.code, message=str(error), data=error.data))
+        except BadMessage as error:
+            return encode(wire.Refusal(code="bad_message", message=str(error)))
+
+
+def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:
+    return nodes_model.NodeFacts(
+        version=facts.version, hostname=facts.hostname, system=facts.system, cpus=facts.cpus, memory_mib=facts.memory_mib,
+        disk_mib=facts.disk_mib, disk_free_mib=facts.disk_free_mib, runtimes=facts.runtimes, tools=facts.tools,
+        isolation=facts.isolation)  # fmt: skip
+
+
+_PROGRESS = {
+    "waiting": OperationState.CREATED,
+    "running": OperationState.RUNNING,
+    "done": OperationState.DONE,
+    "failed": OperationState.FAILED,
+}
+
+
+def _observation(seen: wire.ObservedServer) -> Observation:
+    order = seen.order
+    progress = None
+    if order is not None:
+        progress = Progress(state=_PROGRESS[order.state], reason=order.reason, steps=tuple(order.steps), fraction=order.fraction)
+    ended = seen.last_exit
+    live = Live(
+        state=State(seen.phase),
+        reason=seen.reason,
+        pid=seen.pid,
+        run_id=seen.run_id,
+        started_at=from_microseconds(seen.started_us) if seen.started_us else None,
+        ready_at=from_microseconds(seen.ready_us) if seen.ready_us else None,
+        last_exit=LastExit(code=ended.code, signal=ended.signal, at=from_microseconds(ended.at_us), clean=ended.clean,
+                           reason=ended.reason) if ended else None,  # fmt: skip
+        players=tuple(OnlinePlayer(name=player.name, since=from_microseconds(player.since_us)) for player in seen.players),
+        crashes=seen.crashes,
+        notes=tuple(seen.notes),
+    )
+    return Observation(uuid=seen.uuid, live=live, order_id=order.id if order else None, progress=progress)

@@ -1,0 +1,257 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Make every table."""
+    _accounts_and_access()
+    _nodes_and_servers()
+    _sharing()
+    _history()
+
+
+def _accounts_and_access() -> None:
+    op.create_table(
+        "accounts",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("username", sa.Text(), nullable=False),
+        sa.Column("username_folded", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email_verified", sa.Boolean(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("superuser", sa.Boolean(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        sa.UniqueConstraint("username_folded", name=op.f("uq_accounts_username_folded")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_accounts_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("account_id", BIG, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=True),
+        sa.Column("networks", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_api_keys_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_api_keys_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_api_keys_account_id"), "api_keys", ["account_id"], unique=False)
+    op.create_index(op.f("ix_api_keys_expires_at"), "api_keys", ["expires_at"], unique=False)
+    op.create_table(
+        "roles",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=False),
+        sa.Column("all_servers", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
+        sa.UniqueConstraint("name", name=op.f("uq_roles_name")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_roles_uuid")),
+        sqlite_autoincrement=True,
+    )
+
+
+def _nodes_and_servers() -> None:
+    op.create_table(
+        "nodes",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("secret_digest", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("public_host", sa.Text(), nullable=False),
+        sa.Column("first_port", sa.Integer(), nullable=False),
+        sa.Column("last_port", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_nodes")),
+        sa.UniqueConstraint("name", name=op.f("uq_nodes_name")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_nodes_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "enrolment_tokens",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("created_by", BIG, nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["created_by"], ["accounts.id"], name=op.f("fk_enrolment_tokens_created_by"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_enrolment_tokens")),
+    )
+    op.create_index(op.f("ix_enrolment_tokens_created_by"), "enrolment_tokens", ["created_by"], unique=False)
+    op.create_table(
+        "servers",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", BIG, nullable=False),
+        sa.Column("node_id", BIG, nullable=False),
+        sa.Column("live_owner_id", BIG, nullable=True),
+        sa.Column("live_node_id", BIG, nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("runtime", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("properties", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("port", sa.Integer(), nullable=True),
+        sa.Column("protocol", sa.Text(), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("crash", sa.Text(), nullable=False),
+        sa.Column("autostart", sa.Boolean(), nullable=False),
+        sa.Column("power", sa.Text(), nullable=False),
+        sa.Column("suspended", sa.Boolean(), nullable=False),
+        sa.Column("suspended_reason", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
+        sa.Column("generation", BIG, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["live_node_id"], ["nodes.id"], name=op.f("fk_servers_live_node_id")),
+        sa.ForeignKeyConstraint(["live_owner_id"], ["accounts.id"], name=op.f("fk_servers_live_owner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_servers")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_servers_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_servers_live_node_id"), "servers", ["live_node_id"], unique=False)
+    op.create_index(op.f("ix_servers_live_owner_id"), "servers", ["live_owner_id"], unique=False)
+    op.create_index(
+        "uq_servers_node_id_protocol_port",
+        "servers",
+        ["node_id", "protocol", "port"],
+        unique=True,
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
+    )
+
+
+def _sharing() -> None:
+    op.create_table(
+        "grants",
+        sa.Column("account_id", BIG, nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_grants_account_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_grants_server_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("account_id", "server_id", name=op.f("pk_grants")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_grants_server_id"), "grants", ["server_id"], unique=False)
+    op.create_table(
+        "role_members",
+        sa.Column("role_id", BIG, nullable=False),
+        sa.Column("account_id", BIG, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_role_members_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["role_id"], ["roles.id"], name=op.f("fk_role_members_role_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("role_id", "account_id", name=op.f("pk_role_members")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_role_members_account_id"), "role_members", ["account_id"], unique=False)
+    op.create_table(
+        "role_servers",
+        sa.Column("role_id", BIG, nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.ForeignKeyConstraint(["role_id"], ["roles.id"], name=op.f("fk_role_servers_role_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["servers.id"], name=op.f("fk_role_servers_server_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("role_id", "server_id", name=op.f("pk_role_servers")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_role_servers_server_id"), "role_servers", ["server_id"], unique=False)
+
+
+def _history() -> None:
+    op.create_table(
+        "operations",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("steps", sa.Text(), nullable=False),
+        sa.Column("fraction", sa.Float(precision=53), nullable=True),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["servers.id"], name=op.f("fk_operations_server_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operations")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_operations_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_operations_server_id_id", "operations", ["server_id", "id"], unique=False)
+    op.create_index(
+        "ix_operations_unfinished",
+        "operations",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('created', 'running')"),
+        postgresql_where=sa.text("state IN ('created', 'running')"),
+    )
+    op.create_table(
+        "samples",
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("cpu_percent", sa.Float(precision=53), nullable=False),
+        sa.Column("memory_bytes", BIG, nullable=False),
+        sa.Column("disk_bytes", BIG, nullable=True),
+        sa.Column("players", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("server_id", "at", name=op.f("pk_samples")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_samples_at", "samples", ["at"], unique=False)
+    op.create_table(
+        "activity",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("server_id", BIG, nullable=True),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activity")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_activity_account_id_id", "activity", ["account_id", "id"], unique=False)
+    op.create_index(op.f("ix_activity_at"), "activity", ["at"], unique=False)
+    op.create_index("ix_activity_server_id_id", "activity", ["server_id", "id"], unique=False)
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
+    )

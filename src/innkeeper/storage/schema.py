@@ -1,0 +1,245 @@
+"""The tables, as the newest migration leaves them.
+
+Says what is kept and what can never be true of it; knows no query. Every constraint has a name, since that is what
+becomes a condition of core. Numbers are never given out twice.
+
+Who did something (operations, activity) is a bare number and not a foreign key: history outlives what it speaks of.
+A server that is deleted stays, so that it can be said; from then on it holds neither its port, nor its owner, nor its
+node, and either of the latter may be deleted: this is what `live_owner_id` and `live_node_id` are for.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from innkeeper.core.nodes.model import NodeFacts
+from innkeeper.core.operations.model import OperationState
+from innkeeper.core.servers.lifecycle import State
+from innkeeper.core.servers.model import CrashPolicy, Limits, PropertyValue
+from innkeeper.storage.columns import BigId, Enumerated, Json, Moment
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+NEVER_TWICE: dict[str, Any] = {"sqlite_autoincrement": True}
+NO_ROWID: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+def _id() -> Column[int]:
+    return Column("id", BigId, primary_key=True)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("username", Text, nullable=False),
+    Column("username_folded", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=False),
+    Column("email_verified", Boolean, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("superuser", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    **NEVER_TWICE,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("permissions", Json(frozenset[str]), nullable=True),
+    Column("networks", Json(tuple[str, ...]), nullable=False),
+    Column("expires_at", Moment, nullable=True, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("last_used_at", Moment, nullable=True),
+    **NEVER_TWICE,
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("permissions", Json(frozenset[str]), nullable=False),
+    Column("all_servers", Boolean, nullable=False),
+    **NEVER_TWICE,
+)
+
+role_servers = Table(
+    "role_servers",
+    metadata,
+    Column("role_id", BigId, ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+    Column("server_id", BigId, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True, index=True),
+    **NO_ROWID,
+)
+
+role_members = Table(
+    "role_members",
+    metadata,
+    Column("role_id", BigId, ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True),
+    **NO_ROWID,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("server_id", BigId, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("permissions", Json(frozenset[str]), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    **NO_ROWID,
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("secret_digest", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("public_host", Text, nullable=False),
+    Column("first_port", Integer, nullable=False),
+    Column("last_port", Integer, nullable=False),
+    Column("facts", Json(NodeFacts), nullable=False),
+    Column("last_seen_at", Moment, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    **NEVER_TWICE,
+)
+
+enrolment_tokens = Table(
+    "enrolment_tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    # A right to add a node ends with the account that gave it.
+    Column("created_by", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("expires_at", Moment, nullable=False),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("owner_id", BigId, nullable=False),
+    Column("node_id", BigId, nullable=False),
+    Column("live_owner_id", BigId, ForeignKey("accounts.id"), nullable=True, index=True),
+    Column("live_node_id", BigId, ForeignKey("nodes.id"), nullable=True, index=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("package", Text, nullable=False),
+    Column("runtime", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("properties", Json(dict[str, PropertyValue]), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("port", Integer, nullable=True),
+    Column("protocol", Text, nullable=False),
+    Column("limits", Json(Limits), nullable=False),
+    Column("crash", Json(CrashPolicy), nullable=False),
+    Column("autostart", Boolean, nullable=False),
+    Column("power", Text, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("suspended_reason", Text, nullable=True),
+    Column("state", Enumerated(State), nullable=False),
+    Column("order_id", Uuid, nullable=True),
+    Column("generation", BigId, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("deleted_at", Moment, nullable=True),
+    **NEVER_TWICE,
+)
+_NOT_DELETED = text("deleted_at IS NULL")
+servers_port = Index(
+    "uq_servers_node_id_protocol_port",
+    servers.c.node_id,
+    servers.c.protocol,
+    servers.c.port,
+    unique=True,
+    sqlite_where=_NOT_DELETED,
+    postgresql_where=_NOT_DELETED,
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("server_id", BigId, ForeignKey("servers.id", ondelete="CASCADE"), nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("state", Enumerated(OperationState), nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("steps", Json(tuple[str, ...]), nullable=False),
+    Column("fraction", Float(53), nullable=True),
+    Column("account_id", BigId, nullable=True),
+    Column("via", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment, nullable=True),
+    Column("finished_at", Moment, nullable=True),
+    Index("ix_operations_server_id_id", "server_id", "id"),
+    **NEVER_TWICE,
+)
+UNFINISHED = text("state IN ('created', 'running')")
+Index("ix_operations_unfinished", operations.c.id, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+
+# No foreign key: a sample that comes late, for a server that is gone, must not take its whole batch down.
+samples = Table(
+    "samples",
+    metadata,
+    Column("server_id", BigId, primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("cpu_percent", Float(53), nullable=False),
+    Column("memory_bytes", BigId, nullable=False),
+    Column("disk_bytes", BigId, nullable=True),
+    Column("players", Integer, nullable=False),
+    Index("ix_samples_at", "at"),
+    **NO_ROWID,
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False, index=True),
+    Column("account_id", BigId, nullable=True),
+    Column("server_id", BigId, nullable=True),
+    Column("action", Text, nullable=False),
+    Column("data", Json(dict[str, Any]), nullable=False),
+    Column("via", Text, nullable=False),
+    Column("address", Text, nullable=True),
+    Index("ix_activity_server_id_id", "server_id", "id"),
+    Index("ix_activity_account_id_id", "account_id", "id"),
+    **NEVER_TWICE,
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

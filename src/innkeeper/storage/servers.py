@@ -1,0 +1,85 @@
+"""Keeps servers. An update is refused when somebody else's came first, which their generation shows."""
+
+from typing import Any, Literal
+
+from msgspec.structs import replace
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from innkeeper.core.accounts.errors import NoSuchAccount
+from innkeeper.core.errors import CoreError
+from innkeeper.core.nodes.errors import NoSuchNode
+from innkeeper.core.servers.errors import NoSuchServer, PortIsTaken, ServerChangedMeanwhile
+from innkeeper.core.servers.lifecycle import State
+from innkeeper.core.servers.model import Server
+from innkeeper.storage.errors import Reference, refusing
+from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, values_of
+from innkeeper.storage.schema import accounts, nodes, servers
+
+COLUMNS = [column for column in servers.c if not column.name.startswith("live_")]
+
+
+class SqlServers:
+    """Keeps `core.servers.store.ServerStore`'s promise."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, server: Server) -> Server:
+        """Keep a new server and return it with its id; raise PortIsTaken, NoSuchAccount, NoSuchNode."""
+        async with refusing(self._connection, _refusals(server), _references(server)):
+            server_id = await insert_row(self._connection, servers, _values(server))
+        return replace(server, id=server_id)
+
+    async def get(self, server_id: int) -> Server | None:
+        return await fetch_one(self._connection, select(*COLUMNS).where(servers.c.id == server_id), Server)
+
+    async def all(self) -> list[Server]:
+        return await fetch_all(self._connection, select(*COLUMNS).order_by(servers.c.id), Server)
+
+    async def update(self, server: Server) -> None:
+        """Replace the row of the same id if it has the generation before; raise ServerChangedMeanwhile, PortIsTaken.
+
+        A server that there never was counts as changed, too. A new owner or node must exist: NoSuchAccount, NoSuchNode.
+        """
+        before = (servers.c.id == server.id) & (servers.c.generation == server.generation - 1)
+        async with refusing(self._connection, _refusals(server), _references(server)):
+            result = await self._connection.execute(update(servers).where(before), _values(server))
+        if not result.rowcount:
+            raise ServerChangedMeanwhile(id=server.id)
+
+    async def note_state(self, server_id: int, state: State, power: Literal["on", "off"] | None) -> None:
+        """Set what was seen of a server, and the power intent unless None; raise NoSuchServer."""
+        seen: dict[str, Any] = {"state": state} if power is None else {"state": state, "power": power}
+        result = await self._connection.execute(update(servers).where(servers.c.id == server_id), seen)
+        if not result.rowcount:
+            raise NoSuchServer(id=server_id)
+
+    async def taken_ports(self, node_id: int, protocol: Literal["tcp", "udp"]) -> set[int]:
+        query = select(servers.c.port).where(
+            servers.c.node_id == node_id,
+            servers.c.protocol == protocol,
+            servers.c.port.is_not(None),
+            servers.c.deleted_at.is_(None),
+        )
+        return set((await self._connection.execute(query)).scalars())
+
+
+def _values(server: Server) -> dict[str, Any]:
+    deleted = server.deleted_at is not None
+    return {
+        **values_of(server),
+        "live_owner_id": None if deleted else server.owner_id,
+        "live_node_id": None if deleted else server.node_id,
+    }
+
+
+def _refusals(server: Server) -> dict[str, CoreError]:
+    return {"uq_servers_node_id_protocol_port": PortIsTaken(port=server.port, protocol=server.protocol)}
+
+
+def _references(server: Server) -> list[Reference]:
+    return [
+        (accounts.c.id, server.owner_id, NoSuchAccount(id=server.owner_id)),
+        (nodes.c.id, server.node_id, NoSuchNode(id=server.node_id)),
+    ]

@@ -1,0 +1,171 @@
+"""Real clients for tests: players of Minecraft and the npm client of exaroton, each a Node.js process of its own.
+
+Knows nothing of the product: it is told a host and port, or a base URL and token. Needs `npm ci` in the folder `npm`.
+"""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SCRIPTS = Path(__file__).parent / "npm"
+LONGEST_UNREAD_BYTES = 4 * 1024 * 1024
+PATIENCE_SECONDS = 20.0
+
+
+class ClientsAreNotInstalled(Exception):
+    """The clients from npm are missing: run `npm ci` in tests/clients/npm."""
+
+
+class ClientIsSilent(AssertionError):
+    """What a test waited for did not come in time; the message has what came instead."""
+
+
+class Driven:
+    """A Node.js script that takes orders and tells events, both as JSON lines; use it as an async context manager."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        self._argv = [str(SCRIPTS / script), *arguments]
+        self._process: asyncio.subprocess.Process | None = None
+        self.events: list[dict[str, Any]] = []
+        """Events that came and that no `wait_for` has taken yet, in order."""
+
+    async def __aenter__(self) -> Self:
+        node = shutil.which("node")
+        if node is None or not (SCRIPTS / "node_modules").is_dir():
+            raise ClientsAreNotInstalled(ClientsAreNotInstalled.__doc__)
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            node, *self._argv, stdin=pipe, stdout=pipe, limit=LONGEST_UNREAD_BYTES
+        )
+        try:
+            await self.wait_for("ready")
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let the client go in its own way (its input ends); kill it when it has not gone after 5 seconds."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            # Not wait(): a full output pipe would keep the client, and communicate() reads it to its end.
+            await asyncio.wait_for(process.communicate(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.communicate()
+
+    async def order(self, do: str, **fields: Any) -> None:
+        """Send one order."""
+        process = self._running()
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+        await process.stdin.drain()
+
+    async def wait_for(self, event: str, *, within: float = PATIENCE_SECONDS, **fields: Any) -> dict[str, Any]:
+        """Take and return the first event of that name whose fields match: a text is contained, all else is equal.
+
+        Events passed over stay in `events`. Raises ClientIsSilent after `within` seconds, or when the client ended.
+        """
+        seen = 0
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    for index in range(seen, len(self.events)):
+                        if _matches(self.events[index], event, fields):
+                            return self.events.pop(index)
+                    seen = len(self.events)
+                    await self._read()
+        except TimeoutError as error:
+            raise ClientIsSilent(f"no {event} {fields} within {within} s, but {self.events[-20:]}") from error
+
+    async def _read(self) -> None:
+        process = self._running()
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise ClientIsSilent(f"the client ended, after {self.events[-20:]}")
+        self.events.append(json.loads(line))
+
+    def _running(self) -> asyncio.subprocess.Process:
+        assert self._process is not None, "use it within `async with`"
+        return self._process
+
+
+def _matches(told: dict[str, Any], event: str, fields: dict[str, Any]) -> bool:
+    return told["event"] == event and all(
+        (value in told[key] if isinstance(value, str) and isinstance(told.get(key), str) else told.get(key) == value)
+        for key, value in fields.items()
+    )
+
+
+class Bot(Driven):
+    """One player. Events: login, spawn (x, y, z), chat (text), kicked (reason), end (reason), error (message)."""
+
+    def __init__(self, host: str, port: int, name: str = "Alice", version: str = "1.21.4") -> None:
+        super().__init__("bot.js", host, str(port), name, version)
+
+    async def join(self) -> None:
+        """Join and stand in the world; raises ClientIsSilent when the server would not have it."""
+        await self.order("join")
+        await self.wait_for("spawn")
+
+    async def chat(self, text: str) -> None:
+        """Say something; a leading slash makes it a command."""
+        await self.order("chat", text=text)
+
+    async def leave(self) -> None:
+        """Leave, and be gone."""
+        await self.order("leave")
+        await self.wait_for("end")
+
+
+class Crowd(Driven):
+    """Many players PREFIX0, PREFIX1, … in one process. Events as those of Bot, each with `name`."""
+
+    def __init__(self, host: str, port: int, prefix: str, count: int, version: str = "1.20.4") -> None:
+        super().__init__("crowd.js", host, str(port), prefix, str(count), version)
+        self._names = [f"{prefix}{number}" for number in range(count)]
+
+    async def join(self, *, within: float = 60) -> None:
+        """Join with all of them and wait until each stands in the world."""
+        await self.order("join")
+        for name in self._names:
+            await self.wait_for("spawn", name=name, within=within)
+
+
+class ExarotonNode(Driven):
+    """The npm client `exaroton`, pointed at `base_url` (the API with its version: `http://…/v1`)."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        super().__init__("exaroton_client.js", base_url, token)
+
+    async def call(self, do: str, server: str | None = None, *args: Any, **target: str) -> dict[str, Any]:
+        """Call one method and return its event, `result` (data) or `error` (message, status).
+
+        `do` is `account`, `servers`, or a method of the client's Server (`get`, `start`, `executeCommand`, …), or of
+        its player list or file when `target` is list=NAME or file=PATH.
+        """
+        await self.order(do, server=server, args=args, **target)
+        while True:
+            for index, event in enumerate(self.events):
+                if event["event"] in ("result", "error") and event["do"] == do:
+                    return self.events.pop(index)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._read()
+
+    async def subscribe(self, server: str, *streams: str, tail: int = 0) -> None:
+        """Open the server's WebSocket; events: status, started, line, tick, stats, heap, connected, close, …"""
+        await self.order("subscribe", server=server, streams=streams, tail=tail)
+        await self.wait_for("result", do="subscribe")
