@@ -13,6 +13,8 @@ from typing import Any, Self
 SCRIPTS = Path(__file__).parent / "npm"
 LONGEST_UNREAD_BYTES = 4 * 1024 * 1024
 PATIENCE_SECONDS = 20.0
+PROSE = ("text", "reason", "message")
+"""Fields that hold what people read: a test names a part of them."""
 
 
 class ClientsAreNotInstalled(Exception):
@@ -74,7 +76,7 @@ class Driven:
         await process.stdin.drain()
 
     async def wait_for(self, event: str, *, within: float = PATIENCE_SECONDS, **fields: Any) -> dict[str, Any]:
-        """Take and return the first event of that name whose fields match: a text is contained, all else is equal.
+        """Take and return the first event of that name whose fields match: PROSE contains it, all else equals it.
 
         Events passed over stay in `events`. Raises ClientIsSilent after `within` seconds, or when the client ended.
         """
@@ -105,8 +107,7 @@ class Driven:
 
 def _matches(told: dict[str, Any], event: str, fields: dict[str, Any]) -> bool:
     return told["event"] == event and all(
-        (value in told[key] if isinstance(value, str) and isinstance(told.get(key), str) else told.get(key) == value)
-        for key, value in fields.items()
+        value in told.get(key, "") if key in PROSE else told.get(key) == value for key, value in fields.items()
     )
 
 
@@ -166,6 +167,6 @@ class ExarotonNode(Driven):
                 await self._read()
 
     async def subscribe(self, server: str, *streams: str, tail: int = 0) -> None:
-        """Open the server's WebSocket; events: status, started, line, tick, stats, heap, connected, close, …"""
+        """Open the server's WebSocket; events: status, started, line (text), tick, stats, heap, connected, close, …"""
         await self.order("subscribe", server=server, streams=streams, tail=tail)
         await self.wait_for("result", do="subscribe")

@@ -255,6 +255,37 @@ async def test_a_bus_closes_in_good_time_while_its_server_is_dead_or_silent(serv
         assert not any(event["event"] == "tasks.stop.stuck" for event in events)
 
 
+async def test_a_responder_leaving_its_group_loses_no_request(server: NatsServer) -> None:
+    async with (
+        await NatsBus.connect(reaching(server.url)) as asker,
+        await NatsBus.connect(reaching(server.url)) as staying,
+        await NatsBus.connect(reaching(server.url)) as leaving,
+    ):
+        await staying.serve("q", echo, name="staying", group="workers")
+        stop = asyncio.Event()
+        asked = 0
+
+        async def ask() -> None:
+            nonlocal asked
+            while not stop.is_set():
+                assert await asker.request("q", b"?", SOON) == b"?"
+                asked += 1
+
+        async with TaskSet("askers") as tasks:
+            for number in range(8):
+                tasks.start(ask(), name=f"asker {number}")
+            for _ in range(20):
+                member = await leaving.serve("q", echo, name="leaving", group="workers")
+                before = asked
+                await eventually(lambda before=before: more_than(asked, before + 20))  # type: ignore[misc]
+                await member.close()
+            stop.set()
+
+
+async def more_than(number: int, bound: int) -> bool:
+    return number > bound
+
+
 async def test_two_installations_share_a_server_without_hearing_each_other(server: NatsServer) -> None:
     async with (
         await NatsBus.connect(reaching(server.url, prefix="east")) as east,

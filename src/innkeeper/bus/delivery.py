@@ -108,14 +108,14 @@ class Pump:
         await self._close(drain=True)
 
     async def _close(self, *, drain: bool) -> None:
+        if not drain:
+            self._queue.clear()
         if not self._closing:
             self._closing = True
             if self._wake is not None:
                 self._wake.set_result(None)
                 self._wake = None
             await self._forget(self)
-        if not drain:
-            self._queue.clear()
         if self._task is not asyncio.current_task():
             await _end({self._task}, self.name, self._patience)
 
@@ -205,6 +205,7 @@ class Responder:
         self._running = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
+        self._forgotten = False
         self._closing = False
 
     async def offer(self, payload: bytes, answer: Answer) -> None:
@@ -227,9 +228,10 @@ class Responder:
             await answer(b"", BUSY)
 
     async def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            await self._forget(self)
+        if not self._forgotten:
+            self._forgotten = True
+            await self._forget(self)  # requests may come until this returns, and are answered
+        self._closing = True
         await _end(self._workers - {asyncio.current_task()}, self.name, self._patience)
         while self._waiting:
             _, answer = self._waiting.popleft()
@@ -294,7 +296,8 @@ class Asks:
 
     def forget(self, number: int) -> None:
         """Drop a request that could not be sent."""
-        self._open.pop(number, None)
+        _, future = self._open.pop(number)
+        future.cancel()
 
     def settle(self, number: int, payload: bytes, reason: str | None) -> None:
         """Deliver an answer, or the reason for a failure; late and second ones find nobody."""

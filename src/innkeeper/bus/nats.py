@@ -334,8 +334,13 @@ class NatsBus:
         if client is None or subscription is None or not client.is_connected:
             return
         try:
-            await subscription.unsubscribe()
-        except _TRANSPORT_ERRORS as error:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                # What is on its way meanwhile still arrives. The library's own drain asks for a receipt that may
+                # overtake the withdrawal (see `_confirm`), so it is withdrawn, and confirmed once, before.
+                await client._send_unsubscribe(subscription._id)
+                await client.flush(timeout=CLOSE_WITHIN_S)
+                await subscription.drain()  # type: ignore[no-untyped-call]
+        except (*_TRANSPORT_ERRORS, ValueError) as error:
             log.info("bus.nats.unsubscribe_failed", subject=channel.subject, error=str(error))
 
     # -- staying connected ------------------------------------------------------------------------------------------
@@ -343,11 +348,11 @@ class NatsBus:
     async def _stay_connected(self) -> None:
         wait = self._options.retry_first
         # The library swallows a cancellation here and there, so being closed is looked at as well.
-        while not self._closed:
+        while not self._is_over():
             lost = asyncio.Event()
             client = await self._connect_once(lost)
             if client is None:
-                if self._closed:
+                if self._is_over():
                     return
                 await asyncio.sleep(wait.total_seconds() * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the herd
                 wait = min(wait * 2, self._options.retry_most)
@@ -359,14 +364,14 @@ class NatsBus:
                 self._client = None
                 self._up.clear()
                 await self._discard(client)
-            if self._closed:
+            if self._is_over():
                 return
             log.warning("bus.nats.disconnected", servers=self._servers)
             self._fail_asks("the connection was lost")
             self._states.tell(False)
 
     async def _until_lost(self, client: Client, lost: asyncio.Event) -> None:
-        if self._closed:
+        if self._is_over():
             return
         log.info("bus.nats.connected", server=_url_of(client))
         self._client = client
@@ -379,6 +384,9 @@ class NatsBus:
                     await lost.wait()
             except TimeoutError:
                 continue
+
+    def _is_over(self) -> bool:
+        return self._closed
 
     async def _connect_once(self, lost: asyncio.Event) -> Client | None:
         """Return a client on which every channel is open, or None when that failed."""
@@ -482,5 +490,3 @@ def redact_text(text: str) -> str:
 def _url_of(client: Client) -> str:
     url = client.connected_url
     return redact(url.geturl()) if url is not None else ""
-
-

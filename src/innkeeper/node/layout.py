@@ -3,6 +3,7 @@
     DATA/                       0711   (a server's user must come through to its own folder)
     ├── identity.json           0600   who this node is
     ├── lock                    0600   held by the process that keeps this folder
+    ├── zygote/                 0700   what keepers are forked from
     ├── shared/                 0755   content that many servers use, made by installers
     ├── uploads/UUID/NAME       0700   archives waiting to be installed
     └── servers/UUID/           0711
@@ -18,13 +19,15 @@ Knows names, modes and owners; what is in the files is others' business.
 import fcntl
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from innkeeper.node.files.errors import JailError
+from innkeeper.node.files.jail import Jail
+from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.wire.messages import DesiredServer
 
 log = structlog.get_logger(__name__)
@@ -36,32 +39,6 @@ class DataFolderInUse(RuntimeError):
     """Another process keeps this data folder."""
 
 
-class ServerFolders(msgspec.Struct, frozen=True):
-    """The folders and files of one server."""
-
-    root: Path
-
-    @property
-    def files(self) -> Path:
-        return self.root / "files"
-
-    @property
-    def keeper(self) -> Path:
-        return self.root / "keeper"
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def desired(self) -> Path:
-        return self.root / "desired.json"
-
-    @property
-    def memory(self) -> Path:
-        return self.root / "memory.json"
-
-
 class DataFolder:
     """One node's data folder. All methods block."""
 
@@ -70,6 +47,7 @@ class DataFolder:
         self.servers = self.root / "servers"
         self.shared = self.root / "shared"
         self.uploads = self.root / "uploads"
+        self.zygote = self.root / "zygote"
         self.identity = self.root / "identity.json"
         self._lock: int | None = None
 
@@ -102,24 +80,30 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
 
-    def folders(self, server: UUID) -> ServerFolders:
+    def place(self, server: UUID) -> ServerPlace:
         """Return where the things of `server` are, whether or not they exist."""
-        return ServerFolders(self.servers / str(server))
+        return ServerPlace(root=self.servers / str(server), shared=self.shared)
 
-    def make_server(self, server: UUID, owner: tuple[int, int] | None) -> ServerFolders:
+    def make_server(self, server: UUID, owner: tuple[int, int] | None) -> ServerPlace:
         """Make what is missing of a server's folders; its files belong to `owner` (uid, gid)."""
-        folders = self.folders(server)
-        for path, mode in ((folders.root, 0o711), (folders.keeper, 0o700), (folders.journal, 0o700)):
+        place = self.place(server)
+        for path, mode in ((place.root, 0o711), (place.keeper, 0o700), (place.journal, 0o700)):
             path.mkdir(exist_ok=True)
             path.chmod(mode)
         try:
-            folders.files.mkdir(mode=0o750)
+            place.files.mkdir(mode=0o750)
         except FileExistsError:
-            return folders
-        folders.files.chmod(0o750)
+            return place
+        place.files.chmod(0o750)
         if owner is not None:
-            os.chown(folders.files, *owner)
-        return folders
+            os.chown(place.files, *owner)
+        return place
+
+    def archives(self, server: UUID) -> Path:
+        """Return the folder of archives that wait to be installed in `server`, made where it is missing."""
+        path = self.uploads / str(server)
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
 
     def remembered(self) -> list[DesiredServer]:
         """Return every server that was to be kept when this was last written; a damaged file is logged and skipped."""
@@ -131,18 +115,17 @@ class DataFolder:
                 log.error("server.desired.unreadable", path=str(path), error=str(error))
         return found
 
-    def remember(self, desired: DesiredServer) -> None:
-        """Write down what should be, so that it survives a power cut."""
-        write_private(self.folders(desired.uuid).desired, msgspec.json.encode(desired))
-
-    def forget(self, server: UUID) -> None:
-        """Delete everything of a server but its files, which the jail must take apart."""
-        folders = self.folders(server)
-        with suppress(FileNotFoundError):
-            folders.desired.unlink()
+    def forget_archives(self, server: UUID) -> None:
+        """Delete the archives that wait to be installed in `server`."""
         shutil.rmtree(self.uploads / str(server), ignore_errors=True)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folders.root)
+
+    def sweep(self) -> None:
+        """Delete archives that a crash has left unfinished."""
+        for path in self.uploads.iterdir():
+            try:
+                Jail(path).sweep()
+            except JailError as error:
+                log.warning("server.archives.left", path=str(path), error=str(error))
 
 
 def write_private(path: Path, content: bytes) -> None:

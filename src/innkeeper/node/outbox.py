@@ -5,7 +5,8 @@
                   ▼                                       ▼                     ▼
       Hello (again, until Welcome) ─▶ complete Report ─▶ Report, one in flight ─▶ empty Report
 
-Of several changes of one server the last is sent. Knows nothing of how servers are kept.
+Of several changes of one server the last is sent, and before it how each order ended. Knows nothing of how servers
+are kept.
 """
 
 import asyncio
@@ -36,10 +37,11 @@ from innkeeper.wire.messages import (
 log = structlog.get_logger(__name__)
 
 REQUEST_TIMEOUT = timedelta(seconds=10)
-HEARTBEAT = timedelta(seconds=20)
+HEARTBEAT = timedelta(seconds=15)
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 MAX_REPORT_BYTES = 512 * 1024
+ENDED = frozenset({"done", "failed"})
 UNKNOWN = frozenset({"unknown_node", "node_is_unknown"})
 _ACKNOWLEDGED = Acknowledged | Refusal
 _WELCOME = Welcome | Refusal
@@ -69,7 +71,7 @@ class Outbox:
         self._heartbeat = heartbeat.total_seconds()
         self.session = uuid4().hex
         self._number = 0
-        self._pending: dict[UUID, ObservedServer] = {}
+        self._pending: dict[UUID, list[ObservedServer]] = {}
         self._greet = True
         self._complete = True
         self._beat = False
@@ -79,8 +81,12 @@ class Outbox:
 
     def changed(self, server: ObservedServer) -> None:
         """Take note that `server` is otherwise now."""
-        self._pending[server.uuid] = server
+        add(self._pending, server)
         self._stir()
+
+    def forget(self, server: UUID) -> None:
+        """Tell no more of a server that was removed."""
+        self._pending.pop(server, None)
 
     def announce(self) -> None:
         """Take note that everything must be reported again."""
@@ -151,40 +157,39 @@ class Outbox:
         self._beat = False
 
     async def _report_completely(self) -> None:
-        servers = list(self._observed())
+        noted, self._pending = self._pending, {}
+        for server in self._observed():
+            add(noted, server)
         self._complete = False
-        before, self._pending = self._pending, {}
+        servers = [server for several in noted.values() for server in several]
         try:
-            size = sum(len(encode(server)) for server in servers)
-            if size <= MAX_REPORT_BYTES:
+            if sum(len(encode(server)) for server in servers) <= MAX_REPORT_BYTES:
                 await self._send(servers, complete=True)
-            else:
-                # What does not fit into one message is told in parts; only their sum is complete.
-                log.info("node.report.split", servers=len(servers), bytes=size)
-                self._pending = {server.uuid: server for server in servers} | self._pending
-                await self._send_changes()
+                return
+            # What does not fit into one message is told in parts; only their sum is complete.
+            log.info("node.report.split", servers=len(servers))
+            for part in parts(servers):
+                await self._send(part, complete=False)
         except BaseException:
             self._complete = True
-            self._pending = before | self._pending
+            self._put_back(servers)
             raise
 
     async def _send_changes(self) -> None:
-        while self._pending:
-            part: list[ObservedServer] = []
-            size = 0
-            for server in self._pending.values():
-                size += len(encode(server))
-                if part and size > MAX_REPORT_BYTES:
-                    break
-                part.append(server)
-            for server in part:
-                del self._pending[server.uuid]
-            try:
+        noted, self._pending = self._pending, {}
+        unsent = [server for several in noted.values() for server in several]
+        try:
+            for part in parts(unsent):
                 await self._send(part, complete=False)
-            except BaseException:
-                # What changed meanwhile is newer than what could not be sent.
-                self._pending = {server.uuid: server for server in part} | self._pending
-                raise
+                unsent = unsent[len(part) :]
+        except BaseException:
+            self._put_back(unsent)
+            raise
+
+    def _put_back(self, unsent: list[ObservedServer]) -> None:
+        newer, self._pending = self._pending, {}
+        for server in (*unsent, *(server for several in newer.values() for server in several)):
+            add(self._pending, server)
 
     async def _send(self, servers: list[ObservedServer], *, complete: bool) -> None:
         self._number += 1
@@ -199,6 +204,30 @@ class Outbox:
 
     async def _ask(self, subject: str, message: msgspec.Struct, kind: Any) -> Any:
         return decode(await self._bus.request(subject, encode(message), REQUEST_TIMEOUT), kind)
+
+
+def add(noted: dict[UUID, list[ObservedServer]], server: ObservedServer) -> None:
+    """Note `server` in the place of what was noted of it before, unless that alone tells how an order ended."""
+    several = noted.setdefault(server.uuid, [])
+    if several:
+        ended = several[-1].order
+        if ended is None or ended.state not in ENDED or (server.order is not None and server.order.id == ended.id):
+            several.pop()
+    several.append(server)
+
+
+def parts(servers: list[ObservedServer], limit: int = MAX_REPORT_BYTES) -> list[list[ObservedServer]]:
+    """Return `servers` in order as runs whose bytes stay within `limit`; what alone is larger stands alone."""
+    found: list[list[ObservedServer]] = []
+    size = limit + 1
+    for server in servers:
+        own = len(encode(server))
+        size += own
+        if size > limit:
+            found.append([])
+            size = own
+        found[-1].append(server)
+    return found
 
 
 async def _either(event: asyncio.Event, seconds: float) -> bool:

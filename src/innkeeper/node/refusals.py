@@ -13,6 +13,7 @@ from innkeeper.wire.messages import Refusal
 REFUSALS: dict[str, str] = {
     "no_such_server": "This node keeps no such server.",
     "server_is_not_running": "The server is not running.",
+    "console_is_not_read": "The game does not read its console.",
     "command_is_invalid": "A console command is one line without control characters.",
     "runtime_is_unknown": "This node has no such runtime.",
     "runtime_refused": "The server cannot be kept on this node.",

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from innkeeper.core.catalog.model import ConfigFile
 from innkeeper.core.console.model import Block, FoundLine, Lines
-from innkeeper.core.errors import CoreError
+from innkeeper.core.errors import CoreError, snake
 from innkeeper.core.files import errors as file_errors
 from innkeeper.core.files.model import FileEntry
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
@@ -32,23 +32,13 @@ ASK_TIMEOUT = timedelta(seconds=15)
 REMOVE_TIMEOUT = timedelta(minutes=5)
 
 CONDITIONS: dict[str, type[CoreError]] = {
-    "file_not_found": file_errors.FileNotFound,
-    "is_a_directory": file_errors.FileIsADirectory,
-    "not_a_directory": file_errors.FileIsNotADirectory,
-    "already_exists": file_errors.FileExists,
-    "directory_not_empty": file_errors.FileExists,
-    "escapes_jail": file_errors.FileNotPermitted,
-    "not_permitted": file_errors.FileNotPermitted,
-    "name_refused": file_errors.FileNameIsInvalid,
-    "too_large": file_errors.FileIsTooLarge,
-    "no_space": file_errors.NoSpaceLeft,
-    "unsupported": file_errors.FileKindUnsupported,
-    "no_such_upload": file_errors.NoSuchUpload,
-    "upload_out_of_order": file_errors.UploadOutOfOrder,
-    "too_many_uploads": file_errors.TooManyUploads,
-    "not_running": ServerIsNotRunning,
-    "console_not_read": ConsoleIsNotRead,
-    "bad_command": CommandIsInvalid,
+    snake(condition.__name__): condition
+    for condition in (
+        *(item for item in vars(file_errors).values() if isinstance(item, type) and issubclass(item, CoreError)),
+        CommandIsInvalid,
+        ConsoleIsNotRead,
+        ServerIsNotRunning,
+    )
 }
 """A node's refusals by code, as core's conditions; any other is NodeFailed."""
 

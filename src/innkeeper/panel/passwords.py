@@ -17,6 +17,7 @@ class Argon2Hasher:
     def verify(self, digest: str, password: str) -> bool:
         """Say whether `password` made `digest`; an unknown account (empty digest) costs the same time."""
         try:
-            return self._argon2.verify(digest or self._decoy, password) and bool(digest)
+            self._argon2.verify(digest or self._decoy, password)
+            return bool(digest)
         except (VerifyMismatchError, VerificationError, InvalidHashError):
             return False

@@ -46,6 +46,8 @@ from innkeeper.storage.settings import SqlSettings
 log = structlog.get_logger(__name__)
 
 Announce = Callable[[list[Changed]], Awaitable[None]]
+CLOSING_SECONDS = 10.0
+"""How long closing waits for transactions under way."""
 SLOW_SECONDS = 1.0
 """A transaction that is open for longer is worth an event: on SQLite all others wait for it."""
 
@@ -80,6 +82,9 @@ class Database:
         self._engine = engine
         self._announce = announce
         self._inside: set[asyncio.Task[Any] | None] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
         self._tasks = TaskSet("database").start_set()
 
     @classmethod
@@ -103,8 +108,17 @@ class Database:
         self._announce = announce
 
     async def aclose(self) -> None:
-        """Let commits under way come to their end, then close every connection. Closing again does nothing."""
-        await self._tasks.wait()
+        """Begin no more transactions, let those under way come to their end, then close every connection.
+
+        Closing again does nothing.
+        """
+        self._closing = True
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._idle.wait()
+                await self._tasks.wait()
+        except TimeoutError:
+            log.warning("storage.close.unfinished", transactions=len(self._inside), commits=self._tasks.names)
         await self._tasks.aclose()
         await self._engine.dispose()
 
@@ -134,6 +148,7 @@ class Database:
         if task in self._inside:
             raise TransactionsDoNotNest("a transaction was begun inside another of the same task")
         self._inside.add(task)
+        self._idle.clear()
         try:
             connection = await self._connect()
             begun = monotonic()
@@ -150,8 +165,12 @@ class Database:
             await asyncio.shield(self._tasks.start(self._finish(connection, work, begun), name="commit", fatal=False))
         finally:
             self._inside.discard(task)
+            if not self._inside:
+                self._idle.set()
 
     async def _connect(self) -> AsyncConnection:
+        if self._closing:
+            raise DatabaseIsUnavailable("the database is being closed")
         try:
             connection = await self._engine.connect()
             try:

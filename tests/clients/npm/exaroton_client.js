@@ -31,7 +31,7 @@ function subscribe ({ server: id, streams = [], tail = 0 }) {
   for (const name of streams) {
     const stream = socket.getStream(name)
     stream.on('started', () => tell('started', { server: id, stream: name }))
-    stream.on('event', ({ type, data }) => tell(type, { server: id, data }))
+    stream.on('event', ({ type, data }) => tell(type, { server: id, text: data?.line, data }))
     stream.start(name === 'console' ? { tail } : undefined)
   }
 }

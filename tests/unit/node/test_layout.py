@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from innkeeper.bus.inprocess import InProcessBus
@@ -16,7 +17,7 @@ from innkeeper.node.identity import (
     load_identity,
     save_identity,
 )
-from innkeeper.node.layout import DataFolder, DataFolderInUse
+from innkeeper.node.layout import DataFolder, DataFolderInUse, write_private
 from innkeeper.wire.messages import DesiredServer, Refusal
 from tests.unit.node.fakes import FACTS, NODE, FakePanel
 
@@ -40,7 +41,7 @@ def desired(**changes: object) -> DesiredServer:
 
 def test_only_what_must_be_passed_through_is_open(data: DataFolder) -> None:
     folders = data.make_server(SERVER, None)
-    data.remember(desired())
+    write_private(folders.desired, msgspec.json.encode(desired()))
     assert [mode(path) for path in (data.root, data.servers, data.shared, data.uploads)] == [0o711, 0o711, 0o755, 0o700]
     assert mode(folders.root) == 0o711
     assert mode(folders.files) == 0o750
@@ -54,14 +55,10 @@ def test_a_servers_files_belong_to_its_user(data: DataFolder) -> None:
 
 
 def test_what_should_be_is_remembered_and_a_damaged_file_is_skipped(data: DataFolder) -> None:
-    data.make_server(SERVER, None)
-    data.remember(desired(environment={"A": "1"}))
+    write_private(data.make_server(SERVER, None).desired, msgspec.json.encode(desired(environment={"A": "1"})))
     broken = data.make_server(UUID(int=6), None)
     broken.desired.write_text("{")
     assert data.remembered() == [desired(environment={"A": "1"})]
-    data.forget(SERVER)
-    assert data.remembered() == []
-    data.forget(SERVER)
 
 
 def test_a_second_process_is_kept_out(data: DataFolder) -> None:

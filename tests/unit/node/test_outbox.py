@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from innkeeper.bus.inprocess import InProcessBus
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.identity import Identity
 from innkeeper.node.outbox import MAX_REPORT_BYTES, Outbox
-from innkeeper.wire.messages import NodeFacts, ObservedServer, Phase, Refusal
+from innkeeper.wire.messages import NodeFacts, ObservedServer, OrderReport, Phase, Refusal
 from tests.unit.node.fakes import FACTS, NODE, FakePanel
 
 Start = Callable[..., Awaitable[Outbox]]
@@ -120,6 +122,25 @@ async def test_what_is_too_much_for_one_message_is_told_in_parts(
     assert panel.servers == servers
     assert not any(report.complete for report in panel.reports)
     assert len(panel.reports) == 3
+
+
+async def test_how_an_order_ended_is_told_though_the_next_has_begun(panel: FakePanel, start: Start) -> None:
+    outbox = await start()
+    await outbox.settled()
+    first, second = UUID(int=11), UUID(int=12)
+
+    def ordered(order: UUID, state: Literal["running", "done"]) -> ObservedServer:
+        return msgspec.structs.replace(seen(1), order=OrderReport(id=order, state=state))
+
+    panel.refusing = Refusal(code="busy", message="later")
+    outbox.changed(ordered(first, "running"))
+    outbox.changed(ordered(first, "done"))
+    await panel.until(lambda: len(panel.reports) >= 2)
+    outbox.changed(ordered(second, "running"))
+    panel.refusing = None
+    await outbox.settled()
+    told = [(server.order.id, server.order.state) for server in panel.reports[-1].servers if server.order]
+    assert told == [(first, "done"), (second, "running")]
 
 
 async def test_announcing_reports_everything(panel: FakePanel, start: Start) -> None:

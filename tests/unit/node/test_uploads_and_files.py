@@ -1,10 +1,13 @@
 """Files are asked for and sent in parts, over a real jail."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 
+from innkeeper.node.asks import Asks
 from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import EscapesJail, JailError, NameRefused, NotFound, NotPermitted
 from innkeeper.node.files.jail import Jail
@@ -167,3 +170,8 @@ def test_every_error_of_the_jail_has_a_code_of_the_table() -> None:
         assert refusal is not None
         assert refusal.data == {"path": "a"}
     assert refusal_of(ValueError("secret")) is None
+
+
+def test_every_ask_of_the_wire_has_somebody_who_answers(room: Room) -> None:
+    keeping: Any = SimpleNamespace(apply=None, remove=None, announce=None)
+    assert set(Asks(keeping, room.asks).handlers) == set(get_args(wire.Ask))

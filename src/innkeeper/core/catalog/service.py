@@ -176,7 +176,8 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return fill_wholly(value, known)
     if isinstance(value, dict):
-        return {key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in value.items()}
+        kept = {key: item for key, item in value.items() if key != "unless_empty"}
+        return {key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in kept.items()}
     return value
 
 

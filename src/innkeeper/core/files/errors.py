@@ -1,6 +1,6 @@
 """What can be wrong about files; the jail's own conditions, in core's words."""
 
-from innkeeper.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound
+from innkeeper.core.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, Unavailable
 
 
 class FileNotFound(NotFound):
@@ -27,8 +27,24 @@ class FileNameIsInvalid(Invalid):
     """This is no path within the server's folder."""
 
 
-class FileKindUnsupported(Conflict):
+class FileIsNotPlain(Conflict):
     """This is neither a file nor a folder."""
+
+
+class FileIsBusy(Conflict):
+    """The folder is being changed or locked by the game; try again."""
+
+
+class DirectoryIsNotEmpty(Conflict):
+    """The folder is not empty."""
+
+
+class EscapesJail(Forbidden):
+    """The path leads out of the server's folder."""
+
+
+class StorageFailed(Unavailable):
+    """The storage failed."""
 
 
 class FileIsTooLarge(Exhausted):
@@ -43,8 +59,8 @@ class NoSuchUpload(NotFound):
     """The upload has ended or never began."""
 
 
-class UploadOutOfOrder(Conflict):
-    """A part of the upload is missing or came twice."""
+class UploadOffsetIsWrong(Conflict):
+    """The part does not follow what was written so far."""
 
 
 class TooManyUploads(Exhausted):

@@ -34,11 +34,14 @@ class NodeService:
         self._activity = activity
         self._nodes: dict[int, Node] = {}
         self._seen: dict[int, datetime] = {}
+        self.version = 0
+        """Grows when what is shown of a node changes, its facts and its presence left aside."""
 
     async def load(self) -> None:
         """Read every node from storage."""
         async with self._works() as work:
             self._nodes = {node.id: node for node in await work.nodes.all()}
+        self.version += 1
         for node in self._nodes.values():
             if node.last_seen_at is not None:
                 self._seen.setdefault(node.id, node.last_seen_at)
@@ -49,10 +52,14 @@ class NodeService:
             return
         async with self._works() as work:
             node = await work.nodes.get(change.id)
+        known = self._nodes.get(change.id)
         if node is None:
             self._nodes.pop(change.id, None)
+            self.version += 1
             return
         self._nodes[node.id] = node
+        if known is None or known != msgspec.structs.replace(node, facts=known.facts, last_seen_at=known.last_seen_at):
+            self.version += 1
         if node.last_seen_at is not None:
             self._seen[node.id] = max(node.last_seen_at, self._seen.get(node.id, node.last_seen_at))
 

@@ -34,7 +34,7 @@ class ServerDirectory:
         self._works = works
         self._records: dict[int, Record] = {}
         self._ids: dict[UUID, int] = {}
-        self._visible: dict[tuple[int, int], tuple[int, list[Record]]] = {}
+        self._visible: dict[int, tuple[Actor, int, list[Record]]] = {}
         self.version = 0
         self.changes: Topic[Record] = Topic()
         """Told every new record, as it comes in."""
@@ -77,14 +77,14 @@ class ServerDirectory:
 
     def visible(self, actor: Actor) -> list[Record]:
         """Return the servers the actor may see, deleted ones left out, by id. The list is shared: do not change it."""
-        key = (id(actor), actor.account.id)
-        known = self._visible.get(key)
-        if known is not None and known[0] == self.version:
-            return known[1]
+        known = self._visible.get(id(actor))
+        if known is not None and known[0] is actor and known[1] == self.version:
+            return known[2]
         if len(self._visible) > 1000:
             self._visible.clear()
         found = [record for record in self.present() if self._sees(actor, record)]
-        self._visible[key] = (self.version, found)
+        # The actor is kept with it: an id alone may come to mean another actor, of other rights.
+        self._visible[id(actor)] = (actor, self.version, found)
         return found
 
     def reach(self, actor: Actor, record: Record, permission: ServerPermission) -> Record:

@@ -7,7 +7,8 @@ What cannot be written now waits in memory, without numbers; what does not fit t
 the journal later confesses how much was lost. So a number, once given, is a line that can be read again.
 """
 
-# ruff: noqa: PTH - pathlib would cost every keeper memory
+# pathlib and contextlib would cost every keeper memory.
+# ruff: noqa: PTH103, PTH108, PTH116, SIM105
 from __future__ import annotations
 
 import errno
@@ -191,9 +192,7 @@ class JournalWriter:
                 self.pending_bytes += len(piece)
 
     def _confession(self) -> bytes:
-        return (
-            f"[innkeeper] {self._lost_bytes} bytes of console output could not be kept: {self._why_lost}\n".encode()
-        )
+        return f"[innkeeper] {self._lost_bytes} bytes of console output could not be kept: {self._why_lost}\n".encode()
 
     def _path(self, first_seq: int) -> str:
         return f"{self._directory}/{segment_name(first_seq)}"

@@ -44,7 +44,11 @@ def unshare(flags: int) -> None:
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     """Call mount(2). Raises OSError naming `target`."""
     done = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, data.encode() if data else None
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode() if kind else None,
+        flags,
+        data.encode() if data else None,
     )
     _check(done, target)
 

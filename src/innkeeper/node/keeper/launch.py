@@ -7,7 +7,8 @@ The child reports on a pipe that exec closes: lines "note TEXT" for what could n
 one line "error ERRNO TEXT" where the game cannot be executed.
 """
 
-# ruff: noqa: PTH - pathlib would cost every keeper memory
+# pathlib and contextlib would cost every keeper memory.
+# ruff: noqa: PTH123
 from __future__ import annotations
 
 import errno
@@ -16,15 +17,17 @@ import os
 import resource
 import signal
 import termios
-from typing import TYPE_CHECKING
 
 from innkeeper.node.keeper import kernel, sandbox
 from innkeeper.node.keeper.processes import RUN_MARK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+# The last two by Python itself.
+IGNORED_BY_KEEPERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -100,10 +103,10 @@ def _become_game(
 
 
 def _reset_signals() -> None:
+    """Undo what exec would pass on: ignored signals and blocked ones; the zygote's start saw to all others."""
     signal.set_wakeup_fd(-1)
-    for signum in signal.valid_signals():
-        if signum not in (signal.SIGKILL, signal.SIGSTOP) and not 32 <= signum < signal.SIGRTMIN:
-            signal.signal(signum, signal.SIG_DFL)
+    for signum in IGNORED_BY_KEEPERS:
+        signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -178,7 +181,7 @@ def _execute(argv: list[bytes], environment: dict[bytes, bytes]) -> NoReturn:
     number = errno.ENOENT
     for candidate in candidates:
         try:
-            os.execve(candidate, argv, environment)
+            os.execve(candidate, argv, environment)  # noqa: S606 - a shell is what it must not be
         except OSError as error:
             # As execvp(3): go on past what is not there, remember what may not be executed.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):

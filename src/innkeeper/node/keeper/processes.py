@@ -5,7 +5,6 @@ killed, what is left is found by the run's mark in the environment. Refuses to k
 the processes are. Standard library only, and cheap to import.
 """
 
-# ruff: noqa: PTH - pathlib would cost every keeper memory
 from __future__ import annotations
 
 import os

@@ -7,16 +7,17 @@ the ways to the visible paths are made anew, and the visible paths are mounted a
 Refuses to know which folders those are, and why. Standard library only, and cheap to import.
 """
 
-# ruff: noqa: PTH - pathlib would cost every keeper memory
+# pathlib and contextlib would cost every keeper memory.
+# ruff: noqa: PTH103, PTH112, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from innkeeper.node.keeper import kernel
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -115,7 +116,9 @@ def _rearrange(visible: list[tuple[_Way, str]], covered: set[str]) -> None:
         if fd < 0:
             if _is_below(path, made) and not os.path.isdir(path):
                 continue  # gone with what covers it
-            kernel.mount("innkeeper", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, COVER_OPTIONS)
+            kernel.mount(
+                "innkeeper", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, COVER_OPTIONS
+            )
             made.append(path)
         else:
             _bind(fd, path, mode)
@@ -143,9 +146,7 @@ def _bind(fd: int, path: str, mode: str) -> None:
 
 
 def _remount(path: str, flags: int) -> None:
-    kernel.mount(
-        "none", path, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.mount_flags(path) | flags
-    )
+    kernel.mount("none", path, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.mount_flags(path) | flags)
 
 
 def _mounts_at(path: str) -> list[str]:

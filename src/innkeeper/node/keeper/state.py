@@ -8,13 +8,14 @@ Refuses to judge what it reads: `client.inspect` does. Standard library only, an
 (`error` says why the game could not be executed). `pid_starttime` is in clock ticks since boot, as in /proc/PID/stat.
 """
 
-# ruff: noqa: PTH - pathlib would cost every keeper memory
+# pathlib and contextlib would cost every keeper memory.
+# ruff: noqa: PTH105, PTH123
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -40,6 +41,18 @@ def write_json(directory: str, name: str, value: dict[str, Any], *, durable: boo
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def overwrite_json(directory: str, name: str, value: dict[str, Any]) -> None:
+    """Write over a file in place, for when a full disk has no room for a new one beside it. Raises OSError."""
+    data = json.dumps(value).encode()
+    fd = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def read_json(directory: str, name: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from innkeeper.node.supervisor.memory import FINISHED_KEPT, Memory, OrderMemory
 from innkeeper.wire.messages import ExitReport, Phase
 
 KILL_PATIENCE_S = 10.0
+STEPS_KEPT = 40
 
 
 class Deeds:
@@ -88,7 +89,7 @@ class Deeds:
         if order is None:
             return
         if step is not None and order.steps[-1:] != [step]:
-            order.steps.append(step)
+            order.steps = [*order.steps, step][-STEPS_KEPT:]
         if fraction is not None:
             order.fraction = fraction
 

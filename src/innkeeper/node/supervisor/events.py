@@ -93,9 +93,10 @@ class PrepareRefused(Event, frozen=True):
 
 
 class Launched(Event, frozen=True):
-    """The process lives."""
+    """The process lives. `started_us`: since when, by the keeper's word; None: since now."""
 
     pid: int
+    started_us: int | None = None
 
 
 class LaunchFailed(Event, frozen=True):

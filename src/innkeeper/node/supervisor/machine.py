@@ -87,8 +87,8 @@ class Machine(Deeds):
                 self._launch(run_id)
             case on.PrepareRefused(reason) if memory.phase == "preparing" and not memory.queued:
                 self._refused(reason)
-            case on.Launched(pid) if memory.process == "launching":
-                self._launched(pid)
+            case on.Launched(pid, started_us) if memory.process == "launching":
+                self._launched(pid, started_us if started_us is not None else self._now_us)
             case on.LaunchFailed(reason) if memory.process == "launching":
                 self._launch_failed(reason)
             case on.ReadySeen() if memory.phase == "starting" and memory.process == "alive":
@@ -129,9 +129,9 @@ class Machine(Deeds):
             case "backoff":
                 self._prepare()
 
-    def _launched(self, pid: int) -> None:
+    def _launched(self, pid: int, started_us: int) -> None:
         memory = self.memory
-        memory.process, memory.pid, memory.started_us = "alive", pid, self._now_us
+        memory.process, memory.pid, memory.started_us = "alive", pid, started_us
         if memory.killed is not None:
             self._kill_now()
         elif memory.phase in ENDING:

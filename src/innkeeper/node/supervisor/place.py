@@ -81,13 +81,22 @@ def load_desired(place: ServerPlace) -> DesiredServer | None:
 
 
 def save(path: Path, content: msgspec.Struct, *, durable: bool = False) -> None:
-    """Replace `path` by `content` as JSON, mode 0600, atomically; `durable`: not even a power cut takes it back."""
+    """Replace `path` by `content` as JSON, as `write_private` does."""
+    write_private(path, msgspec.json.encode(content), durable=durable)
+
+
+def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replace `path` by `data`, mode 0600, atomically; `durable`: not even a power cut takes it back."""
     fresh = path.with_name(f".{path.name}.supervisor")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb", buffering=0) as file:
-        file.write(msgspec.json.encode(content))
+    try:
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
         if durable:
             os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     fresh.replace(path)
 
 

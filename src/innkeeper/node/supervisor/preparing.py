@@ -95,7 +95,8 @@ def limits_of(desired: DesiredServer) -> Limits:
 
 def placeholders(desired: DesiredServer, place: ServerPlace, exports: Mapping[str, str]) -> dict[str, str]:
     """Return what each placeholder stands for on this node."""
-    known = {**exports, "server": str(place.files), "address": desired.address}
+    known = {f"shared:{key}": value for key, value in exports.items()}
+    known |= {"server": str(place.files), "address": desired.address}
     if desired.port is not None:
         known["port"] = str(desired.port)
     if desired.memory_mib is not None:
@@ -104,7 +105,7 @@ def placeholders(desired: DesiredServer, place: ServerPlace, exports: Mapping[st
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:
-    """Return `text` with its placeholders filled; a doubled brace means a brace. Raises StartRefused for unknown ones."""
+    """Return `text` with its placeholders filled; a doubled brace means a brace. Raises StartRefused."""
 
     def one(match: re.Match[str]) -> str:
         name = match.group(1)

@@ -4,36 +4,25 @@ Each dialect is an application of its own, so that what it says of unknown paths
 shape. The longest prefix wins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from litestar.types import ASGIApp, Receive, Scope, Send
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application: (scope, receive, send)."""
 
 
 class Front:
-    """An ASGI application that hands on by path prefix."""
+    """An ASGI application that hands on by path prefix. It has no lifespan."""
 
-    def __init__(self, applications: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+    def __init__(self, applications: Mapping[str, Application], otherwise: Application) -> None:
         """`applications`: prefix without a trailing slash ("/v1") → application, which sees whole paths."""
         self._applications = sorted(applications.items(), key=lambda item: -len(item[0]))
         self._otherwise = otherwise
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-            return
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         for prefix, application in self._applications:
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
                 await application(scope, receive, send)
                 return
         await self._otherwise(scope, receive, send)
-
-    @staticmethod
-    async def _live(receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await send({"type": "lifespan.shutdown.complete"})
-                return

@@ -6,10 +6,9 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from litestar.types import ASGIApp
-
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet
+from innkeeper.panel.http.front import Application
 
 log = get_logger(__name__)
 
@@ -28,7 +27,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves one application on one address until closed."""
 
-    def __init__(self, application: ASGIApp, tasks: TaskSet) -> None:
+    def __init__(self, application: Application, tasks: TaskSet) -> None:
         self._application = application
         self._tasks = tasks
         self._server: _Server | None = None
@@ -49,7 +48,7 @@ class HttpServer:
         actual = listening.getsockname()[1]
         self.url = f"http://[{host}]:{actual}" if ":" in host else f"http://{host}:{actual}"
         config = uvicorn.Config(
-            self._application,  # type: ignore[arg-type]
+            self._application,
             http="httptools",
             ws="websockets-sansio",
             ws_max_size=MAX_WEBSOCKET_MESSAGE,

@@ -361,19 +361,27 @@ def test_a_walk_leaves_a_folder_that_was_moved_out_meanwhile(jail: Jail, root: P
     """Deeper than the descriptors held, the way back up is checked: a moved folder's new parent is not walked."""
     asides = [f"aside-{number}" for number in range(6)]
     here = root
-    for level in range(50):
-        for aside in asides:
+    for level in range(60):
+        for aside in asides if level >= 40 else ():
             (here / aside).mkdir()
+            (here / aside / "visited").touch()
         here = here / f"level-{level}"
         here.mkdir()
     for aside in asides:
         (tmp_path / aside).mkdir()
         (tmp_path / aside / "secret").touch()
+    visited: dict[str, int] = {}
     moved = False
     for found in jail.walk(""):
         assert found.entry.name != "secret"
-        if not moved and found.path.endswith("/level-45"):
-            (root / found.path).parent.rename(tmp_path / "elsewhere")
+        folder, _, _ = found.path.rpartition("/")
+        above, _, _ = folder.rpartition("/")
+        if found.entry.name == "visited":
+            visited[above] = visited.get(above, 0) + 1
+        # Met in the folder that will be moved, while the one above it still has folders to be walked.
+        deep = found.entry.name.startswith("level-") and found.path.count("/") > 41
+        if not moved and deep and visited.get(above, 0) < len(asides):
+            (root / folder).rename(tmp_path / "elsewhere")
             moved = True
     assert moved
 

@@ -1,0 +1,5 @@
+"""`python -m innkeeper` is the command `innkeeper`."""
+
+from innkeeper.cli import main
+
+main()

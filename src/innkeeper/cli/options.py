@@ -1,0 +1,36 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[Path, typer.Option(help="The folder that holds everything of this installation.", envvar="INNKEEPER_DATA")]
+ReadyFile = Annotated[Path | None, typer.Option(help="Written, readable by its owner only, when ready to serve.")]
+JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Log events as JSON, a line each.")]
+Listen = Annotated[str, typer.Option(help="HOST:PORT that the panel listens on; port 0 asks the system for one.")]
+GameAddress = Annotated[str, typer.Option(help="Address that new game servers listen on; 0.0.0.0 lets everybody in.")]
+PublicHost = Annotated[str, typer.Option(help="What players type to reach this host; empty: the game address.")]
+Packages = Annotated[Path | None, typer.Option(help="A folder with game packages of your own.")]
+BusUrl = Annotated[str, typer.Option("--bus", help="NATS to meet at: nats://[user:password@]host:port.", envvar="INNKEEPER_BUS")]
+DatabaseUrl = Annotated[
+    str, typer.Option("--database", help="postgresql://… or sqlite:///PATH.", envvar="INNKEEPER_DATABASE")
+]
+MaybeDatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database", help="postgresql://… or sqlite:///PATH; else that of --data.", envvar="INNKEEPER_DATABASE"),
+]
+Domain = Annotated[str, typer.Option(help="Appended to a server's name where a dialect shows such an address.")]
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT, [IPV6]:PORT or :PORT (loopback); raise typer.BadParameter."""
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise typer.BadParameter(f"{listen!r} is not HOST:PORT", param_hint="--listen")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def embedded_database(data: Path) -> str:
+    """Return the URL of the database within a data folder."""
+    return f"sqlite:///{data.absolute() / 'innkeeper.db'}"

@@ -1,0 +1,192 @@
+"""The node's composition root: the one place where its runtimes, installers, queries and formats are chosen.
+
+`innkeeper serve` opens a node in the panel's process, with an identity that the panel made; `innkeeper node` opens one
+over NATS, with an identity of its own or a token to get one.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.contracts.game import Query
+from innkeeper.contracts.installer import Installer
+from innkeeper.contracts.runtime import Runtime
+from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.drivers.games.generic import TcpConnect
+from innkeeper.drivers.games.minecraft_java import MinecraftJava
+from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
+from innkeeper.drivers.installers.files import FilesInstaller
+from innkeeper.drivers.installers.npm import NpmInstaller
+from innkeeper.drivers.runtimes.process import FIRST_UID, SYSTEM_PATH, ProcessRuntime
+from innkeeper.kit.clock import Clock, SystemClock
+from innkeeper.kit.tasks import TaskSet, in_thread
+from innkeeper.node.configs import ConfigWriter
+from innkeeper.node.facts import collect_facts, tool_versions
+from innkeeper.node.identity import Identity, enrol, load_identity, save_identity
+from innkeeper.node.installs.process import CommandRunner
+from innkeeper.node.keeper.client import Zygote
+from innkeeper.node.layout import DataFolder
+from innkeeper.node.places import Places
+from innkeeper.node.samples.sampler import TICK
+from innkeeper.node.service import NodeService
+from innkeeper.node.slots import AT_ONCE, INTERVAL, StartSlots
+from innkeeper.node.stopping import stop_all_servers
+from innkeeper.node.supervisor.place import ServerPlace
+from innkeeper.node.supervisor.runner import ServerRunner
+from innkeeper.wire.bus import Bus
+from innkeeper.wire.messages import Block, DesiredServer, ObservedServer
+
+__all__ = ["NodeOptions", "NotEnrolled", "open_node", "stop_all_servers"]
+
+
+class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the administrator chose about a node."""
+
+    data: Path
+    name: str = "node"
+    token: str | None = None
+    """For enrolment; used once, and not at all by a node that is enrolled."""
+    imports: list[Path] = []
+    """Directories of this host that servers may be installed from."""
+    first_uid: int = FIRST_UID
+    """Where we are root: this + a server's number is its user id."""
+    sample_interval: timedelta = TICK
+    starts_at_once: int = AT_ONCE
+    """After a boot of the host: so many servers are started in each `start_interval`."""
+    start_interval: timedelta = INTERVAL
+
+
+class NotEnrolled(RuntimeError):
+    """The node has no identity yet, and no token to get one."""
+
+
+async def open_node(
+    options: NodeOptions, bus: Bus, *, identity: Identity | None = None, clock: Clock | None = None
+) -> NodeService:
+    """Return a node that runs: everything that lives is adopted, asks are served. `close()` it in the end.
+
+    `identity`: given by a panel in this process; it is kept and used from now on. Otherwise the kept one is used, or
+    one is got for `options.token`. Raises DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, and
+    BusError where no panel answers an enrolment.
+    """
+    data = DataFolder(options.data)
+    await in_thread(data.prepare)
+    data.lock()
+    try:
+        tools = _Tools()
+        runtime = ProcessRuntime(tools=tools.folders, tool_binaries=tools.binaries, first_uid=options.first_uid)
+        known = identity if identity is not None else await in_thread(load_identity, data.identity)
+        if known is None:
+            known = await _enrolled(options, bus, data, runtime, tools.path)
+        elif identity is not None:
+            await in_thread(save_identity, data.identity, identity)
+        node = _assemble(options, bus, known, data, runtime, tools.path, clock or SystemClock())
+        await node.start()
+    except BaseException:
+        data.unlock()
+        raise
+    return node
+
+
+_OPEN_TO_ALL = (Path("/"), Path("/usr"), Path("/usr/local"))
+
+
+class _Tools:
+    """Where games find interpreters: on the system's path, and in the folders that this program itself lives in."""
+
+    def __init__(self) -> None:
+        self.folders = [path for path in (Path(sys.prefix), Path(sys.base_prefix)) if path not in _OPEN_TO_ALL]
+        self.binaries = [Path(sys.prefix) / "bin"]
+        for name in ("node", "java"):
+            found = shutil.which(name)
+            if found is None:
+                continue
+            binaries = Path(found).resolve().parent
+            if str(binaries) not in SYSTEM_PATH.split(":"):
+                self.folders.append(binaries.parent if binaries.name == "bin" else binaries)
+                self.binaries.append(binaries)
+
+    @property
+    def path(self) -> str:
+        """Return the PATH on which installers look for tools."""
+        return ":".join([*(str(path) for path in self.binaries), SYSTEM_PATH])
+
+
+async def _enrolled(options: NodeOptions, bus: Bus, data: DataFolder, runtime: ProcessRuntime, path: str) -> Identity:
+    if options.token is None:
+        raise NotEnrolled(f"{data.root} holds no identity: enrol this node with a token of the panel")
+    facts = await in_thread(
+        lambda: collect_facts(
+            data.root, runtimes=[runtime.name], isolation=runtime.describe(), tools=tool_versions(path)
+        )
+    )
+    return await enrol(bus, token=options.token, name=options.name, facts=facts, path=data.identity)
+
+
+def _assemble(
+    options: NodeOptions,
+    bus: Bus,
+    identity: Identity,
+    data: DataFolder,
+    runtime: ProcessRuntime,
+    tools_path: str,
+    clock: Clock,
+) -> NodeService:
+    environment = dict(os.environ)
+    zygote = Zygote(data.zygote)
+    slots = StartSlots(at_once=options.starts_at_once, interval=options.start_interval)
+    installers: Mapping[str, Installer] = {
+        one.name: one for one in (ArchiveInstaller(), FolderInstaller(), FilesInstaller(), NpmInstaller(environment))
+    }
+    queries: Mapping[str, Query] = {one.name: one for one in (MinecraftJava(), TcpConnect())}
+    make_place = Places(
+        data,
+        make_run=lambda report: CommandRunner(report, environment),
+        imports=options.imports,
+        tools_path=tools_path,
+    )
+    write_config = ConfigWriter([Properties()])
+
+    def make_runner(
+        desired: DesiredServer,
+        place: ServerPlace,
+        runtime: Runtime,
+        *,
+        tasks: TaskSet,
+        on_change: Callable[[ObservedServer], None],
+        on_blocks: Callable[[UUID, list[Block]], None],
+    ) -> ServerRunner:
+        return ServerRunner(
+            uuid=desired.uuid,
+            place=place,
+            zygote=zygote,
+            runtime=runtime,
+            installers=installers,
+            queries=queries,
+            make_place=make_place,
+            write_config=write_config,
+            clock=clock,
+            tasks=tasks,
+            slots=slots,
+            on_change=on_change,
+            on_blocks=on_blocks,
+        )
+
+    return NodeService(
+        bus=bus,
+        clock=clock,
+        identity=identity,
+        data=data,
+        runtimes=[runtime],
+        make_runner=make_runner,
+        slots=slots,
+        isolation=runtime.describe(),
+        tools_path=tools_path,
+        sample_interval=options.sample_interval,
+    )

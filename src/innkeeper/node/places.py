@@ -1,0 +1,57 @@
+"""What an installer may use on this node: the server's folder, shared content, uploads, imports, tools.
+
+Knows folders and nothing of what is installed. An import is read through a jail of the directory that the
+administrator opened, so no link in it leads anywhere else.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from innkeeper.contracts.installer import InstallFailed, Place, Report, Run, Source
+from innkeeper.node.files.jail import Jail
+from innkeeper.node.layout import DataFolder
+from innkeeper.node.supervisor.installing import Export
+from innkeeper.wire.messages import DesiredServer
+
+MakeRun = Callable[[Report], Run]
+"""Gives the way to run commands whose output is reported there."""
+
+
+class Places:
+    """Makes the `Place` of each installation. `imports` are the directories opened to imports."""
+
+    def __init__(self, data: DataFolder, *, make_run: MakeRun, imports: Sequence[Path], tools_path: str) -> None:
+        self._data = data
+        self._make_run = make_run
+        self._imports = [path.absolute() for path in imports]
+        self._tools_path = tools_path
+
+    def __call__(self, desired: DesiredServer, jail: Jail, report: Report, export: Export) -> Place:
+        """Return what the installation of `desired` may use."""
+        return Place(
+            folder=jail,
+            shared=self._data.shared,
+            uploads=Jail(self._data.archives(desired.uuid)),
+            source=self.source,
+            run=self._make_run(report),
+            report=report,
+            tool=self.tool,
+            export=export,
+        )
+
+    def source(self, path: str) -> tuple[Source, str]:
+        """Return the opened directory that holds the absolute `path`, and the path within; raise InstallFailed."""
+        wanted = PurePosixPath(path)
+        if wanted.is_absolute() and ".." not in wanted.parts:
+            for root in self._imports:
+                if wanted.is_relative_to(root):
+                    return Jail(root), str(wanted.relative_to(root)).removeprefix(".")
+        raise InstallFailed(f"{path} is not below a directory that this node opens to imports")
+
+    def tool(self, name: str) -> Path:
+        """Return the executable `name`; raise InstallFailed where this node has none."""
+        found = shutil.which(name, path=self._tools_path)
+        if found is None:
+            raise InstallFailed(f"this node has no {name}")
+        return Path(found)

@@ -1,0 +1,373 @@
+"""The node: keeps the servers it was told to keep, answers what it is asked, and tells what it sees.
+
+    start: lock the data folder ▶ remember ▶ adopt what lives ▶ serve asks ▶ greet, report, sample
+    close: stop serving ▶ let go of the servers, which live on ▶ unlock
+
+Only `Remove` deletes. A complete `Apply` that leaves a server out does not touch it: the panel may have come back from
+an old backup, and a world deleted by mistake is gone; the server is named in the log event `server.unknown`.
+
+Knows no runtime, no game and no keeper: `make_runner` brings them together.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from innkeeper.contracts.runtime import Owner, Runtime, RuntimeRefused
+from innkeeper.kit.clock import Clock
+from innkeeper.kit.ids import uuid7
+from innkeeper.kit.tasks import TaskSet, every, in_thread
+from innkeeper.node.asks import Asks, Journal
+from innkeeper.node.broadcast import Broadcast
+from innkeeper.node.console.journal import JournalReader
+from innkeeper.node.facts import collect_facts, tool_versions
+from innkeeper.node.file_asks import FileAsks
+from innkeeper.node.files.errors import JailError
+from innkeeper.node.files.jail import Jail
+from innkeeper.node.identity import Identity
+from innkeeper.node.keeper.client import NotRunning, RequestRefused
+from innkeeper.node.keeper.frames import STATE_NAME
+from innkeeper.node.keeper.state import read_json
+from innkeeper.node.layout import DataFolder
+from innkeeper.node.outbox import Outbox
+from innkeeper.node.refusals import Refused
+from innkeeper.node.samples.processes import Tree
+from innkeeper.node.samples.sampler import TICK, Running, Sampler
+from innkeeper.node.slots import StartSlots
+from innkeeper.node.supervisor.machine import IDLE
+from innkeeper.node.supervisor.place import ServerPlace
+from innkeeper.node.supervisor.runner import BadLine, ServerRunner
+from innkeeper.node.uploads import Uploads
+from innkeeper.wire import messages as wire
+from innkeeper.wire.bus import Bus, BusError, Subscription
+from innkeeper.wire.codec import encode
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 16
+"""Servers adopted or applied at the same time."""
+_AT_REST: frozenset[wire.Phase] = frozenset({"created", "installing", "stopped"})
+UPLOAD_SWEEP = timedelta(minutes=1)
+
+
+class MakeRunner(Protocol):
+    """Brings together what one server needs."""
+
+    def __call__(
+        self,
+        desired: wire.DesiredServer,
+        place: ServerPlace,
+        runtime: Runtime,
+        *,
+        tasks: TaskSet,
+        on_change: Callable[[wire.ObservedServer], None],
+        on_blocks: Callable[[UUID, list[wire.Block]], None],
+    ) -> ServerRunner:
+        """Return the runner of one server, which has done nothing yet; the callbacks come from the event loop."""
+        ...
+
+
+class _Kept:
+    """One server that is kept here."""
+
+    def __init__(self, desired: wire.DesiredServer, place: ServerPlace, jail: Jail, runner: ServerRunner) -> None:
+        self.desired = desired
+        self.place = place
+        self.jail = jail
+        self.runner = runner
+        self.journal = Journal(JournalReader(place.journal), JournalReader(place.journal))
+        self._tree: Tree | None = None
+
+    def tree(self) -> Tree | None:
+        """Return the game's processes, None while none lives. Reads one small file at each new process."""
+        pid = self.runner.observed.pid
+        if pid is None:
+            self._tree = None
+        elif self._tree is None or self._tree.game != pid:
+            state = read_json(str(self.place.keeper), STATE_NAME) or {}
+            keeper = state.get("keeper_pid") if state.get("pid") == pid else None
+            self._tree = Tree(pid, keeper if isinstance(keeper, int) else None)
+        return self._tree
+
+
+class NodeService:
+    """One node. `start` and `close` once each; everything between is driven by what it is asked and what happens.
+
+    `isolation` are sentences for people. `tools_path` is where games' tools are looked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        clock: Clock,
+        identity: Identity,
+        data: DataFolder,
+        runtimes: Sequence[Runtime],
+        make_runner: MakeRunner,
+        slots: StartSlots,
+        isolation: Sequence[str] = (),
+        tools_path: str | None = None,
+        sample_interval: timedelta = TICK,
+    ) -> None:
+        self.identity = identity
+        self._bus = bus
+        self._data = data
+        self._runtimes = {runtime.name: runtime for runtime in runtimes}
+        self._make_runner = make_runner
+        self._slots = slots
+        self._isolation = list(isolation)
+        self._tools_path = tools_path
+        self._tools: dict[str, str] | None = None
+        self._kept: dict[UUID, _Kept] = {}
+        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._moved = asyncio.Event()
+        self._unknown: frozenset[UUID] = frozenset()
+        self._tasks = TaskSet(f"node {str(identity.node)[:8]}")
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._uploads = Uploads(clock)
+        self._asks = Asks(self, FileAsks(lambda server: self._find(server).jail, self._archives, self._uploads))
+        self._outbox = Outbox(bus, identity, observed=self.observed, facts=self._facts)
+        self._broadcast = Broadcast(bus, identity.node)
+        self._sampler = Sampler(
+            node=identity.node,
+            clock=clock,
+            running=self._running,
+            disk_usage=lambda server: self._find(server).jail.usage(),
+            publish=self._publish_samples,
+            interval=sample_interval,
+        )
+        self._serving: Subscription | None = None
+        self._undo_on_state: Callable[[], None] = lambda: None
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take charge of the data folder and of every server in it; raise DataFolderInUse where another process is.
+
+        Returns once everything that lives is adopted and asks are served; the panel need not be there yet.
+        """
+        await in_thread(self._data.prepare)
+        self._data.lock()
+        self._tasks.start_set()
+        await in_thread(self._data.sweep)
+        remembered = await in_thread(self._data.remembered)
+        await self._bounded([self._adopt(desired) for desired in remembered])
+        self._slots.open()
+        self._undo_on_state = self._bus.on_state(self._bus_turned)
+        self._serving = await self._bus.serve(
+            wire.node_ask(self.identity.node), self._asks.answer, name=f"asks of node {str(self.identity.node)[:8]}"
+        )
+        self._tasks.start(self._outbox.run(), name="outbox", fatal=False)
+        self._tasks.start(self._broadcast.run(), name="console broadcast", fatal=False)
+        self._tasks.start(
+            every(UPLOAD_SWEEP, self._uploads.give_up_idle, name="idle uploads"), name="idle uploads", fatal=False
+        )
+        self._sampler.start(self._tasks)
+        log.info("node.started", node=str(self.identity.node), servers=len(self._kept))
+
+    async def close(self) -> None:
+        """Let go of everything; servers live on. What was seen but not acknowledged is told at the next start."""
+        self._undo_on_state()
+        if self._serving is not None:
+            await self._serving.close()
+        self._slots.close()
+        self._sampler.close()
+        await self._uploads.give_up_all()
+        await asyncio.gather(*(kept.runner.close() for kept in self._kept.values()))
+        await self._tasks.aclose()
+        self._data.unlock()
+        log.info("node.closed", node=str(self.identity.node))
+
+    async def stop_servers(self) -> None:
+        """Bring every server to an orderly end, all at once, killed where it takes too long.
+
+        Their intent to run stays as it is: after the next boot of the host they are started again.
+        """
+        await asyncio.gather(*(self._stop_one(kept) for kept in self._kept.values()))
+
+    async def _stop_one(self, kept: _Kept) -> None:
+        if kept.runner.observed.phase in _AT_REST:
+            return
+        order = wire.Order(id=uuid7(), verb="stop")
+        await kept.runner.apply(msgspec.structs.replace(kept.desired, order=order))
+        while kept.runner.observed.phase not in IDLE:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def settled(self) -> None:
+        """Wait until the panel has acknowledged everything that was to be told."""
+        await self._outbox.settled()
+
+    def observed(self) -> list[wire.ObservedServer]:
+        """Return what is seen of every server now."""
+        return [kept.runner.observed for kept in self._kept.values()]
+
+    def _changed(self, observed: wire.ObservedServer) -> None:
+        self._outbox.changed(observed)
+        self._moved.set()
+
+    def _bus_turned(self, connected: bool) -> None:
+        if connected:
+            self._outbox.greet_again()
+
+    # -- what is asked ----------------------------------------------------------------------------------------------
+
+    async def apply(self, ask: wire.Apply) -> wire.Done:
+        """Take in what should be. What cannot be kept here does not keep the others from being kept."""
+        refused: list[tuple[UUID, Refused]] = []
+
+        async def one(desired: wire.DesiredServer) -> None:
+            try:
+                await self._apply_one(desired)
+            except Refused as error:
+                log.warning("server.apply.refused", server=str(desired.uuid), code=error.code, error=str(error))
+                refused.append((desired.uuid, error))
+
+        await self._bounded([one(desired) for desired in ask.servers])
+        if ask.complete:
+            unknown = frozenset(self._kept) - {desired.uuid for desired in ask.servers}
+            for server in unknown - self._unknown:
+                log.warning("server.unknown", server=str(server), name=self._kept[server].desired.name)
+            self._unknown = unknown
+        if refused:
+            _, error = refused[0]
+            raise Refused(error.code, str(error), servers=[str(server) for server, _ in refused])
+        return wire.Done()
+
+    async def remove(self, ask: wire.Remove) -> wire.Done:
+        """Kill and delete a server; well done where there is none."""
+        async with self._lock(ask.server):
+            await self._uploads.give_up_all(ask.server)
+            kept = self._kept.get(ask.server)
+            if kept is not None:
+                await kept.runner.remove()
+                del self._kept[ask.server]
+                self._outbox.forget(ask.server)
+                self._sampler.forget(ask.server)
+                await in_thread(self._data.forget_archives, ask.server)
+                log.info("server.removed", server=str(ask.server))
+        self._locks.pop(ask.server, None)
+        return wire.Done()
+
+    async def announce(self, ask: wire.Announce) -> wire.Done:
+        """Report everything again."""
+        self._outbox.announce()
+        return wire.Done()
+
+    async def send_line(self, server: UUID, line: str) -> None:
+        """Type a line on the console of a server; raise Refused where it does not run or is not kept here."""
+        try:
+            await self._find(server).runner.send_line(line)
+        except NotRunning as error:
+            raise Refused("server_is_not_running") from error
+        except RequestRefused as error:
+            raise Refused("console_is_not_read", str(error)) from error
+        except BadLine as error:
+            raise Refused("command_is_invalid") from error
+
+    def journal(self, server: UUID) -> Journal:
+        """Return the journal of a server; raise Refused where it is not kept here."""
+        return self._find(server).journal
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _find(self, server: UUID) -> _Kept:
+        kept = self._kept.get(server)
+        if kept is None:
+            raise Refused("no_such_server", server=str(server))
+        return kept
+
+    def _lock(self, server: UUID) -> asyncio.Lock:
+        return self._locks.setdefault(server, asyncio.Lock())
+
+    async def _bounded(self, works: Sequence[Coroutine[Any, Any, None]]) -> None:
+        async def one(work: Coroutine[Any, Any, None]) -> None:
+            async with self._at_once:
+                await work
+
+        await asyncio.gather(*(one(work) for work in works))
+
+    async def _adopt(self, desired: wire.DesiredServer) -> None:
+        try:
+            await (await self._keep(desired)).runner.adopt()
+        except Exception:
+            # One server that cannot be taken up must not keep the node from keeping the others.
+            log.exception("server.adopt.failed", server=str(desired.uuid))
+
+    async def _apply_one(self, desired: wire.DesiredServer) -> None:
+        async with self._lock(desired.uuid):
+            kept = self._kept.get(desired.uuid)
+            if kept is not None and desired.generation < kept.desired.generation:
+                log.info("server.apply.outdated", server=str(desired.uuid), generation=desired.generation)
+                return
+            if kept is not None and kept.desired.runtime != desired.runtime:
+                self._runtime(desired)
+                await kept.runner.close()
+                kept = None
+            if kept is None:
+                kept = await self._keep(desired)
+            await kept.runner.apply(desired)
+            kept.desired = desired
+
+    async def _keep(self, desired: wire.DesiredServer) -> _Kept:
+        runtime = self._runtime(desired)
+        owner = _owner_of(runtime, desired.number)
+        pair = (owner.uid, owner.gid) if owner is not None else None
+        place = await in_thread(self._data.make_server, desired.uuid, pair)
+        runner = self._make_runner(
+            desired, place, runtime, tasks=self._tasks, on_change=self._changed, on_blocks=self._broadcast.offer
+        )
+        kept = self._kept[desired.uuid] = _Kept(desired, place, Jail(place.files, pair), runner)
+        try:
+            await in_thread(kept.jail.sweep)
+        except JailError as error:
+            log.warning("server.sweep.failed", server=str(desired.uuid), error=str(error))
+        return kept
+
+    def _runtime(self, desired: wire.DesiredServer) -> Runtime:
+        runtime = self._runtimes.get(desired.runtime)
+        if runtime is None:
+            raise Refused("runtime_is_unknown", runtime=desired.runtime)
+        return runtime
+
+    def _archives(self, server: UUID) -> Jail:
+        self._find(server)
+        return Jail(self._data.archives(server))
+
+    def _running(self) -> list[Running]:
+        found = []
+        for uuid, kept in self._kept.items():
+            tree = kept.tree()
+            if tree is not None:
+                found.append(Running(uuid=uuid, tree=tree, players=len(kept.runner.observed.players)))
+        return found
+
+    async def _publish_samples(self, samples: wire.Samples) -> None:
+        try:
+            await self._bus.publish(wire.node_samples(self.identity.node), encode(samples))
+        except BusError as error:
+            log.warning("samples.lost", error=str(error))
+
+    async def _facts(self) -> wire.NodeFacts:
+        if self._tools is None:
+            self._tools = await in_thread(tool_versions, self._tools_path)
+        return await in_thread(
+            collect_facts,
+            self._data.root,
+            runtimes=sorted(self._runtimes),
+            isolation=self._isolation,
+            tools=self._tools,
+        )
+
+
+def _owner_of(runtime: Runtime, number: int) -> Owner | None:
+    try:
+        return runtime.owner(number)
+    except RuntimeRefused as error:
+        raise Refused("runtime_refused", str(error)) from error

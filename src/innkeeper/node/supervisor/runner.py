@@ -1,0 +1,498 @@
+"""Perform for one server what its machine decides, and tell the machine what happened.
+
+Everything the machine remembers is on disk before a command is performed, so a node killed at any point goes on where
+it was. The game itself is its keeper's: closing a runner, or killing the node, leaves it running. Refuses to know who
+gives orders, and what a game's words mean.
+
+    desired ──▶ apply ──▶ machine ──commands──▶ works (install, slot, prepare, launch) · keeper · timers
+                             ▲                                     │
+                             └───────────────events────────────────┘──▶ memory.json, then on_change(ObservedServer)
+"""
+
+import asyncio
+import shutil
+import unicodedata
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from innkeeper.contracts.game import Query
+from innkeeper.contracts.installer import Installer
+from innkeeper.contracts.runtime import ExecPlan, Runtime
+from innkeeper.kit.clock import Clock, microseconds
+from innkeeper.kit.ids import uuid7
+from innkeeper.kit.tasks import TaskSet, in_thread
+from innkeeper.node.console.journal import JournalReader
+from innkeeper.node.keeper.client import KeeperError, LaunchFailed, NotRunning, Zygote
+from innkeeper.node.supervisor import commands as do
+from innkeeper.node.supervisor import events as on
+from innkeeper.node.supervisor.installing import InstallBroken, MakePlace, install
+from innkeeper.node.supervisor.keeping import Keeping
+from innkeeper.node.supervisor.listening import Listener
+from innkeeper.node.supervisor.machine import Machine
+from innkeeper.node.supervisor.memory import Memory
+from innkeeper.node.supervisor.patterns import BadPattern, Seen, Watcher
+from innkeeper.node.supervisor.place import Kept, ServerPlace, boot_id, load_desired, load_kept, save
+from innkeeper.node.supervisor.preparing import Candid, StartRefused, WriteConfig, jail_of, limits_of, prepare
+from innkeeper.node.supervisor.probing import probe
+from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, OrderReport, Patterns
+
+log = structlog.get_logger(__name__)
+
+SAVE_EVERY_S = 1.0
+FOLLOW_AGAIN_S = 1.0
+LONGEST_COMMAND = 4096
+NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, lone surrogates, line and paragraph separators."""
+REMOVE_PATIENCE = timedelta(seconds=30)
+
+
+class BadLine(ValueError):
+    """A console command is one line of at most 4 KiB without control characters."""
+
+
+class Slots(Protocol):
+    """Turns to start, given out slowly after a boot of the host."""
+
+    async def acquire(self, order_key: int) -> None:
+        """Return when it is the turn; lower keys come first."""
+        ...
+
+
+class ServerRunner:
+    """Keeps one server. Made for a server that may already run: `adopt` comes before anything else."""
+
+    def __init__(
+        self,
+        *,
+        uuid: UUID,
+        place: ServerPlace,
+        zygote: Zygote,
+        runtime: Runtime,
+        installers: Mapping[str, Installer],
+        queries: Mapping[str, Query],
+        make_place: MakePlace,
+        write_config: WriteConfig,
+        clock: Clock,
+        tasks: TaskSet,
+        slots: Slots,
+        on_change: Callable[[ObservedServer], None],
+        on_blocks: Callable[[UUID, list[Block]], None],
+    ) -> None:
+        self.uuid = uuid
+        self._place = place
+        self._runtime = runtime
+        self._installers = installers
+        self._queries = queries
+        self._make_place = make_place
+        self._write_config = write_config
+        self._clock = clock
+        self._tasks = tasks
+        self._slots = slots
+        self._on_change = on_change
+        self._on_blocks = on_blocks
+        self._label = str(uuid)[:8]
+        self._desired: DesiredServer | None = None
+        self._kept = Kept()
+        self._machine = Machine(on.Rules())
+        self._plan: ExecPlan | None = None
+        self._notes: list[str] = []
+        self._works: dict[str, asyncio.Task[Any]] = {}
+        self._timers: dict[on.Timer, asyncio.TimerHandle] = {}
+        self._saving: asyncio.TimerHandle | None = None
+        self._published: ObservedServer | None = None
+        self._idle = asyncio.Event()
+        self._adopted = False
+        self._closed = False
+        self._lock = asyncio.Lock()
+        self._listener = self._make_listener()
+        self._keeping = Keeping(
+            place=place,
+            zygote=zygote,
+            listener=lambda: self._listener,
+            heard=self._heard,
+            happened=self._happened,
+            label=self._label,
+        )
+
+    # -- what the node asks -----------------------------------------------------------------------------------------
+
+    @property
+    def observed(self) -> ObservedServer:
+        """How the server is, now."""
+        return self._observe(self._memory.order_shown())
+
+    @property
+    def desired(self) -> DesiredServer | None:
+        """What should be, as last told; None before the first time."""
+        return self._desired
+
+    @property
+    def players(self) -> list[OnlinePlayer]:
+        """Who is on the server now."""
+        return self._kept.players
+
+    async def adopt(self) -> None:
+        """Take up what an earlier life of the node left: find the game, hear what it printed meanwhile, go on.
+
+        Called once, before anything else; reports what it finds. Returns when the present state is known.
+        """
+        async with self._lock:
+            await self._adopt()
+
+    async def apply(self, desired: DesiredServer) -> None:
+        """Make it so. Older generations are ignored; an order is performed once, however often it comes."""
+        async with self._lock:
+            await self._adopt()
+            if self._closed or (self._desired is not None and desired.generation < self._desired.generation):
+                return
+            if desired != self._desired:
+                await in_thread(save, self._place.desired, desired, durable=True)
+                self._use(desired)
+                self._happened(on.DesiredChanged(on.Rules.of(desired)))
+            if desired.order is not None:
+                self._happened(on.OrderReceived(desired.order.id, desired.order.verb))
+            self._publish()
+
+    async def send_line(self, line: str) -> None:
+        """Write one line to the game's console.
+
+        Raises BadLine, NotRunning where no game runs, and RequestRefused where it does not read its console.
+        """
+        data = line.encode(errors="surrogatepass")
+        if len(data) > LONGEST_COMMAND or any(unicodedata.category(letter) in NOT_IN_A_LINE for letter in line):
+            raise BadLine("a console command is one line of at most 4 KiB without control characters")
+        if self._memory.process != "alive":
+            raise NotRunning("the server is not running")
+        await self._keeping.send(data + b"\n")
+
+    async def close(self) -> None:
+        """Let go of everything but the game, which goes on."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        works = [task for task in self._works.values() if task is not asyncio.current_task()]
+        for task in works:
+            task.cancel()
+        if works:
+            await asyncio.wait(works)
+        await self._keeping.close()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        if self._adopted and self._place.root.is_dir():
+            self._save()
+
+    async def remove(self) -> None:
+        """Kill the game and delete the server with all its files. Idempotent."""
+        async with self._lock:
+            await self._adopt()
+            self._happened(on.OrderReceived(uuid7(), "kill"))
+            async with asyncio.timeout(REMOVE_PATIENCE.total_seconds()):
+                await self._idle.wait()
+            await self.close()
+            await in_thread(self._delete)
+
+    # -- the machine ------------------------------------------------------------------------------------------------
+
+    @property
+    def _memory(self) -> Memory:
+        return self._machine.memory
+
+    def _happened(self, event: on.Event) -> None:
+        if self._closed:
+            return
+        commands = self._machine.receive(event, self._now_us())
+        if self._memory.process == "none":
+            self._kept.players = []
+            self._idle.set()
+        else:
+            self._idle.clear()
+        self._save()
+        for command in commands:
+            self._perform(command)
+        self._look_for_readiness()
+        self._publish()
+
+    def _perform(self, command: do.Command) -> None:
+        match command:
+            case do.Install():
+                self._work("install", self._install, on.InstallFailed)
+            case do.WaitForSlot():
+                self._work("slot", self._wait_for_slot)
+            case do.Prepare():
+                self._work("prepare", self._prepare, on.PrepareRefused)
+            case do.CancelWork(work):
+                self._cancel(work)
+            case do.Launch(run_id):
+                self._work("launch", partial(self._launch, run_id), on.LaunchFailed)
+            case do.SendLine(line):
+                self._work("stop", partial(self._ask, partial(self._keeping.send, line.encode() + b"\n")))
+            case do.Signal(name):
+                self._work("stop", partial(self._ask, partial(self._keeping.signal, name)))
+            case do.Kill():
+                self._work("kill", self._keeping.kill)
+            case do.SetTimer(timer, seconds):
+                self._set_timer(timer, seconds)
+            case do.CancelTimer(timer):
+                if (handle := self._timers.pop(timer, None)) is not None:
+                    handle.cancel()
+            case do.FinishOrder(report):
+                log.info("server.order.ended", server=self._label, state=report.state, reason=report.reason)
+                self._tell(self._observe(report))
+            case _:
+                raise NotImplementedError(command)
+
+    def _set_timer(self, timer: on.Timer, seconds: float) -> None:
+        if (earlier := self._timers.pop(timer, None)) is not None:
+            earlier.cancel()
+        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._elapsed, timer)
+
+    def _elapsed(self, timer: on.Timer) -> None:
+        self._timers.pop(timer, None)
+        self._happened(on.Elapsed(timer))
+
+    def _work(
+        self,
+        name: str,
+        do_it: Callable[[], Coroutine[Any, Any, None]],
+        failed: Callable[[str], on.Event] | None = None,
+    ) -> None:
+        self._cancel(name)
+
+        async def work() -> None:
+            try:
+                await do_it()
+            except Exception as error:
+                # Whatever is broken, the order behind it must end.
+                log.exception("server.work.failed", server=self._label, work=name)
+                if failed is not None:
+                    self._happened(failed(f"internal error: {type(error).__name__}: {error}"))
+            finally:
+                if self._works.get(name) is asyncio.current_task():
+                    del self._works[name]
+
+        self._works[name] = self._tasks.start(work(), name=f"{name} of {self._label}", fatal=False)
+
+    def _cancel(self, name: str) -> None:
+        task = self._works.pop(name, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    # -- works ------------------------------------------------------------------------------------------------------
+
+    async def _install(self) -> None:
+        desired = self._wanted()
+        self._kept.exports = {}
+        try:
+            await install(
+                desired,
+                place=self._place,
+                jail=jail_of(desired, self._place, self._runtime),
+                installers=self._installers,
+                make_place=self._make_place,
+                progressed=lambda step, fraction: self._happened(on.InstallProgressed(step, fraction)),
+                export=self._kept.exports.__setitem__,
+            )
+        except InstallBroken as error:
+            self._happened(on.InstallFailed(str(error)))
+        else:
+            self._happened(on.InstallFinished())
+
+    async def _wait_for_slot(self) -> None:
+        await self._slots.acquire(self._wanted().number)
+        self._happened(on.SlotGranted())
+
+    async def _prepare(self) -> None:
+        run_id = uuid7().hex
+        try:
+            self._plan = await in_thread(
+                prepare,
+                self._wanted(),
+                run_id,
+                place=self._place,
+                exports=dict(self._kept.exports),
+                runtime=self._runtime,
+                write_config=self._write_config,
+            )
+        except StartRefused as error:
+            self._happened(on.PrepareRefused(str(error)))
+        else:
+            self._happened(on.Prepared(run_id))
+
+    async def _launch(self, run_id: str) -> None:
+        desired, plan = self._wanted(), self._plan
+        if plan is None:
+            raise RuntimeError("nothing was prepared")
+        try:
+            await self._listener.start_run()
+            launched = await self._keeping.launch(run_id, plan, retain_bytes=desired.journal_retain_mib << 20)
+        except LaunchFailed as error:
+            self._happened(on.LaunchFailed(str(error)))
+            return
+        self._notes = [*self._shortcomings(desired), *self._keeping.notes]
+        self._happened(launched)
+        self._work("follow", self._follow)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._keeping.follow()
+                return
+            except Exception:  # a game that runs is followed, whatever one of its lines broke
+                log.exception("server.follow.failed", server=self._label)
+            await asyncio.sleep(FOLLOW_AGAIN_S)
+
+    async def _ask(self, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await ask()
+        except KeeperError as error:  # either its end is on its way, or the stop will time out
+            log.info("server.stop.unheard", server=self._label, error=str(error))
+            return
+        self._happened(on.StopAsked())
+
+    def _look_for_readiness(self) -> None:
+        desired, memory = self._desired, self._memory
+        wanted = memory.phase == "starting" and memory.process == "alive"
+        if not wanted or desired is None or desired.ready_when not in ("query", "port"):
+            self._cancel("probe")
+        elif "probe" not in self._works:
+            self._work("probe", partial(self._probe, desired))
+
+    async def _probe(self, desired: DesiredServer) -> None:
+        await probe(desired, self._queries)
+        self._happened(on.ReadySeen())
+
+    # -- the console ------------------------------------------------------------------------------------------------
+
+    def _make_listener(self) -> Listener:
+        return Listener(
+            reader=JournalReader(self._place.journal),
+            kept=self._kept,
+            announce=lambda blocks: self._on_blocks(self.uuid, blocks),
+            seen=self._seen,
+            printed=self._printed,
+        )
+
+    def _heard(self) -> None:
+        self._save_soon()
+        self._publish()
+
+    def _seen(self, found: Seen) -> None:
+        if found.kind == "ready":
+            self._happened(on.ReadySeen())
+        elif found.kind == "saving":
+            self._happened(on.SavingSeen())
+
+    def _printed(self) -> None:
+        if self._memory.phase == "starting" and self._desired is not None and self._desired.ready_when == "output":
+            self._happened(on.ReadySeen())
+
+    # -- beginning and end ------------------------------------------------------------------------------------------
+
+    async def _adopt(self) -> None:
+        if self._adopted:
+            return
+        kept = await in_thread(load_kept, self._place)
+        desired = await in_thread(load_desired, self._place)
+        has_files = await in_thread(lambda: self._place.files.is_dir() and any(self._place.files.iterdir()))
+        if kept is None:
+            kept = Kept(machine=Memory(phase="stopped" if has_files else "created", installed=has_files))
+        this_boot = boot_id()
+        booted = kept.boot_id not in ("", this_boot)
+        kept.boot_id = this_boot
+        self._kept = kept
+        self._machine = Machine(on.Rules.of(desired) if desired is not None else on.Rules(), kept.machine)
+        self._listener = self._make_listener()
+        if desired is not None:
+            self._use(desired)
+        self._adopted = True
+        memory = kept.machine
+        event = await self._keeping.find(memory, booted=booted)
+        if isinstance(event, on.Adopted):
+            self._listener.resume(foreign_since_us=None if memory.run_id == event.run_id else event.started_us)
+        else:
+            self._listener.resume()
+            await self._listener.catch_up()
+        if isinstance(event, on.HostBooted):
+            event = on.HostBooted(desired is not None and desired.running and desired.autostart)
+        self._happened(event)
+        if isinstance(event, on.Adopted):
+            await self._listener.catch_up(self._keeping.next_seq)
+            self._notes = [*(self._shortcomings(desired) if desired is not None else []), *self._keeping.notes]
+            self._work("follow", self._follow)
+        self._publish()
+
+    def _use(self, desired: DesiredServer) -> None:
+        before, self._desired = self._desired, desired
+        if before is not None and before.patterns == desired.patterns:
+            return
+        try:
+            self._listener.watch(Watcher(desired.patterns))
+        except BadPattern as error:  # a start says so too
+            log.error("server.patterns.refused", server=self._label, error=str(error))
+            self._notes = [str(error)]
+            self._listener.watch(Watcher(Patterns()))
+
+    def _wanted(self) -> DesiredServer:
+        if self._desired is None:
+            raise RuntimeError("nobody has said yet what the server should be")
+        return self._desired
+
+    def _shortcomings(self, desired: DesiredServer) -> list[str]:
+        return self._runtime.shortcomings(limits_of(desired)) if isinstance(self._runtime, Candid) else []
+
+    def _delete(self) -> None:
+        if self._place.files.is_dir() and self._desired is not None:
+            jail_of(self._desired, self._place, self._runtime).clear()
+        if self._place.root.is_dir():
+            shutil.rmtree(self._place.root)
+
+    # -- telling ----------------------------------------------------------------------------------------------------
+
+    def _observe(self, order: OrderReport | None) -> ObservedServer:
+        memory = self._memory
+        return ObservedServer(
+            uuid=self.uuid,
+            generation=self._desired.generation if self._desired is not None else 0,
+            phase=memory.phase,
+            reason=memory.reason,
+            pid=memory.pid,
+            run_id=memory.run_id if memory.process != "none" else None,
+            started_us=memory.started_us,
+            ready_us=memory.ready_us,
+            order=order,
+            last_exit=memory.last_exit,
+            players=list(self._kept.players),
+            crashes=len(memory.crashes_us),
+            notes=list(self._notes),
+        )
+
+    def _publish(self) -> None:
+        observed = self.observed
+        if observed != self._published:
+            self._tell(observed)
+
+    def _tell(self, observed: ObservedServer) -> None:
+        if not self._closed:
+            self._published = observed
+            self._on_change(observed)
+
+    def _save(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        # Not synced: after a power cut nothing of it holds any more but the installation, and files tell that.
+        save(self._place.memory, self._kept)
+
+    def _save_soon(self) -> None:
+        if self._saving is None and not self._closed:
+            self._saving = asyncio.get_running_loop().call_later(SAVE_EVERY_S, self._save)
+
+    def _now_us(self) -> int:
+        return microseconds(self._clock.now())

@@ -1,0 +1,1 @@
+"""Foreign dialects: other systems' words for the one product. None knows another."""

@@ -1,0 +1,38 @@
+"""exaroton's ids: 16 letters and digits for servers, accounts and software.
+
+Derived from core's rows and turned back; never stored.
+"""
+
+import hashlib
+
+from innkeeper.core.servers.errors import NoSuchServer
+from innkeeper.kit.ids import ALPHABET, ShortIds
+from innkeeper.panel.product import Product
+
+
+class Ids:
+    """The ids of one installation."""
+
+    def __init__(self, product: Product) -> None:
+        self._servers = ShortIds(product.secret, "server")
+
+    def of_server(self, server_id: int) -> str:
+        """Return the id of the server with that row id."""
+        return self._servers.encode(server_id)
+
+    def server(self, text: str) -> int:
+        """Return the row id of the server called `text`; raise NoSuchServer for what is no id."""
+        number = self._servers.decode(text)
+        if number is None:
+            raise NoSuchServer
+        return number
+
+
+def software_id(package: str, runtime: str) -> str:
+    """Return the id of a software: the same for the same runtime everywhere; it is nowhere taken as an input."""
+    value = int.from_bytes(hashlib.sha256(f"{package}/{runtime}".encode()).digest()[:16], "big")
+    letters = []
+    for _ in range(16):
+        value, digit = divmod(value, len(ALPHABET))
+        letters.append(ALPHABET[digit])
+    return "".join(letters)

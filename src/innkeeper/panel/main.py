@@ -1,0 +1,225 @@
+"""The panel's composition root: the one place where its implementations are chosen and tied together."""
+
+import secrets
+import string
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.access.errors import KeyIsUnknown
+from innkeeper.core.access.service import AccessService
+from innkeeper.core.accounts.service import AccountService
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.catalog.loader import SHIPPED, load_packages
+from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.console.hub import ConsoleHub
+from innkeeper.core.console.service import ConsoleService
+from innkeeper.core.errors import CoreError
+from innkeeper.core.files.service import FileService
+from innkeeper.core.metrics.service import MetricService
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.operations.service import OperationService
+from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.reconcile import Reconciler
+from innkeeper.core.servers.service import ServerService
+from innkeeper.core.work import Works
+from innkeeper.kit.clock import Clock, SystemClock
+from innkeeper.kit.log import get_logger
+from innkeeper.kit.tasks import TaskSet, every
+from innkeeper.panel.api.application import api_application
+from innkeeper.panel.dialects.exaroton.application import exaroton_application
+from innkeeper.panel.gateway import BusGateway
+from innkeeper.panel.http.front import Front
+from innkeeper.panel.http.serving import HttpServer
+from innkeeper.panel.inbox import Inbox
+from innkeeper.panel.passwords import Argon2Hasher
+from innkeeper.panel.product import Product, Settings
+from innkeeper.panel.web.application import web_application
+from innkeeper.storage.database import Database
+from innkeeper.storage.upgrades import upgrade
+from innkeeper.wire.bus import Bus
+
+log = get_logger(__name__)
+
+ADMIN = "admin"
+_RECONCILE_EVERY = timedelta(seconds=60)
+_SAVE_SAMPLES_EVERY = timedelta(minutes=1)
+_PRUNE_EVERY = timedelta(hours=1)
+_PASSWORD_LETTERS = string.ascii_letters + string.digits
+
+
+class PanelOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the administrator chose about a panel."""
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    packages: Path | None = None
+    """A folder with packages of one's own, beside the shipped ones."""
+    settings: Settings = Settings()
+
+
+class FirstKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator gets in by; the password only when it was just made."""
+
+    username: str
+    password: str | None
+    api_key: str
+
+
+class Panel:
+    """A panel, running. `await Panel.open(...)`, later `await panel.aclose()`."""
+
+    def __init__(self, options: PanelOptions, product: Product, reconciler: Reconciler, inbox: Inbox, tasks: TaskSet) -> None:
+        self.options = options
+        self.product = product
+        self._reconciler = reconciler
+        self._inbox = inbox
+        self._tasks = tasks
+        self._exit = AsyncExitStack()
+        self.http: HttpServer
+
+    @classmethod
+    async def open(cls, options: PanelOptions, bus: Bus, *, clock: Clock | None = None, upgrade_first: bool = False,
+                   own_node: Callable[[NodeService], Awaitable[None]] | None = None) -> Self:  # fmt: skip
+        """Tie everything together and begin to serve.
+
+        `upgrade_first` brings the database's tables up to date (an embedded install does). `own_node` is called before
+        nodes are listened to: a node within this process is made known then.
+        """
+        async with AsyncExitStack() as exits:
+            if upgrade_first:
+                await upgrade(options.database_url)
+            database = await Database.open(options.database_url)
+            exits.push_async_callback(database.aclose)
+            await database.check_schema()
+            tasks = TaskSet("panel").start_set()
+            exits.push_async_callback(tasks.aclose)
+            panel = await cls._tie(options, bus, database, clock or SystemClock(), tasks, own_node)
+            panel.http = HttpServer(panel._front(), tasks)
+            await panel.http.open(options.host, options.port)
+            exits.push_async_callback(panel.http.close)
+            panel._begin()
+            panel._exit = exits.pop_all()
+        return panel
+
+    @classmethod
+    async def _tie(cls, options: PanelOptions, bus: Bus, database: Database, clock: Clock, tasks: TaskSet,
+                   own_node: Callable[[NodeService], Awaitable[None]] | None) -> Self:  # fmt: skip
+        works: Works = database.works
+        directory = ServerDirectory(works)
+        authority = AccessDirectory(works, clock)
+        activity = ActivityService(works, clock)
+        operations = OperationService(works, clock)
+        nodes = NodeService(works=works, clock=clock, servers=directory, activity=activity)
+        metrics = MetricService(works=works, clock=clock, servers=directory)
+        catalog = Catalog([*load_packages(SHIPPED), *(load_packages(options.packages) if options.packages else [])])
+        gateway = BusGateway(bus, nodes)
+        reconciler = Reconciler(works=works, clock=clock, directory=directory, catalog=catalog, nodes=nodes, gateway=gateway,
+                                operations=operations, activity=activity, tasks=tasks)  # fmt: skip
+        inbox = Inbox(bus=bus, access=authority, servers=directory, nodes=nodes, operations=operations, metrics=metrics, tasks=tasks)
+        database.set_announcer(inbox.announce)
+        async with works() as work:
+            secret = await work.settings.put_if_absent("installation_secret", secrets.token_hex(32))
+        await nodes.load()
+        if own_node is not None:
+            await own_node(nodes)
+        await inbox.open(reconciler)
+        product = Product(
+            clock=clock,
+            settings=options.settings,
+            secret=bytes.fromhex(secret),
+            authority=authority,
+            access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
+            accounts=AccountService(works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=directory, activity=activity),
+            activity=activity,
+            catalog=catalog,
+            console=ConsoleService(works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity),
+            directory=directory,
+            files=FileService(works=works, gateway=gateway, servers=directory, activity=activity),
+            metrics=metrics,
+            nodes=nodes,
+            operations=operations,
+            servers=ServerService(
+                works=works, clock=clock, directory=directory, catalog=catalog, nodes=nodes, gateway=gateway,
+                operations=operations, activity=activity, reconciler=reconciler, account_exists=_finder(authority)),
+        )  # fmt: skip
+        return cls(options, product, reconciler, inbox, tasks)
+
+    def _front(self) -> Front:
+        return Front(
+            {"/api/innkeeper/v1": api_application(self.product), "/v1": exaroton_application(self.product)},
+            otherwise=web_application(self.product),
+        )
+
+    def _begin(self) -> None:
+        """Start what is done on a timer."""
+        product = self.product
+        for interval, work, name in (
+            (_RECONCILE_EVERY, self._reconciler.tick, "reconciliation"),
+            (_SAVE_SAMPLES_EVERY, product.metrics.save, "saving samples"),
+            (_SAVE_SAMPLES_EVERY, product.authority.save_uses, "saving uses of keys"),
+            (_PRUNE_EVERY, product.metrics.prune, "pruning samples"),
+            (_PRUNE_EVERY, product.activity.prune, "pruning activity"),
+        ):
+            self._tasks.start(every(interval, work, name=name), name=name)
+
+    async def reload(self) -> None:
+        """Read everything from the database again: somebody else changed it."""
+        await self._inbox.load()
+
+    async def first_key(self, kept: Path) -> FirstKey:
+        """Return what to get in by: on an empty install the account `admin` is made, with a random password.
+
+        The API key is kept in the file `kept` (mode 0600), so that later starts can show it again.
+        """
+        accounts, password = self.product.accounts, None
+        if not self.product.authority.accounts:
+            password = "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(20))
+            await accounts.create(None, username=ADMIN, password=password, superuser=True)
+        secret = kept.read_text().strip() if kept.exists() else ""
+        try:
+            actor = self.product.authority.authenticate(secret, "system")
+            return FirstKey(username=actor.account.username, password=password, api_key=secret)
+        except KeyIsUnknown:
+            pass
+        except CoreError as error:
+            log.warning("first_key.unusable", reason=str(error))
+        account = self.product.authority.by_username(ADMIN)
+        if account is None:
+            account = next(account for account in self.product.authority.accounts.values() if account.superuser)
+        actor = self.product.authority.actor_of(account.id, "system")
+        _, secret = await self.product.access.create_key(actor, name="first key")
+        write_private(kept, secret + "\n")
+        return FirstKey(username=account.username, password=password, api_key=secret)
+
+    async def wait(self) -> None:
+        """Return when something of the panel that must not end has ended, raising why."""
+        await self._tasks.wait()
+
+    async def aclose(self) -> None:
+        """End in order: no more connections, then the tasks, then the database."""
+        await self._exit.aclose()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to `path`, readable by its owner only, in one step."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def _finder(authority: AccessDirectory) -> Callable[[UUID], int | None]:
+    def find(uuid: UUID) -> int | None:
+        return next((account.id for account in authority.accounts.values() if account.uuid == uuid), None)
+
+    return find
+

@@ -1,0 +1,222 @@
+"""A whole product for tests: core's real services on a database of its own, with scripted nodes.
+
+    async with House.open(tmp_path) as house:
+        guest = await house.account("guest")
+        server = await house.server(owner=guest)
+        key = await house.key(guest)
+
+Knows no HTTP: applications are made from `house.product` by whoever tests them.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.service import AccessService
+from innkeeper.core.accounts.model import Account
+from innkeeper.core.accounts.service import AccountService
+from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.catalog.loader import SHIPPED, load_packages
+from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.console.hub import ConsoleHub
+from innkeeper.core.console.service import ConsoleService
+from innkeeper.core.files.service import FileService
+from innkeeper.core.metrics.service import MetricService
+from innkeeper.core.nodes.model import Node
+from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.operations.service import OperationService
+from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.servers.model import ServerDraft
+from innkeeper.core.servers.reconcile import Reconciler
+from innkeeper.core.servers.service import ServerService
+from innkeeper.core.work import Changed
+from innkeeper.kit.clock import Clock, SystemClock
+from innkeeper.kit.ids import uuid7
+from innkeeper.kit.tasks import TaskSet, in_thread
+from innkeeper.panel.product import Product, Settings
+from innkeeper.storage.database import Database
+from innkeeper.storage.upgrades import upgrade
+from innkeeper.testing.gateways import ScriptedGateway
+
+PASSWORD = "correct horse battery"
+_kept: list[bytes] = []
+
+
+class PlainHasher:
+    """Keeps `core.accounts.service.PasswordHasher` at no cost and with no safety."""
+
+    def hash(self, password: str) -> str:
+        return f"plain:{password}"
+
+    def verify(self, digest: str, password: str) -> bool:
+        return digest == f"plain:{password}"
+
+
+class House:
+    """A product and what it stands on. One node, named `near`, is there and obeys."""
+
+    def __init__(self, database: Database, clock: Clock, tasks: TaskSet, settings: Settings) -> None:
+        works = database.works
+        self.clock = clock
+        self.tasks = tasks
+        self.database = database
+        self.gateway = ScriptedGateway(clock, tasks)
+        authority = AccessDirectory(works, clock)
+        directory = ServerDirectory(works)
+        catalog = Catalog(load_packages(SHIPPED))
+        activity = ActivityService(works, clock)
+        nodes = NodeService(works=works, clock=clock, servers=directory, activity=activity)
+        operations = OperationService(works, clock)
+        self.reconciler = Reconciler(
+            works=works,
+            clock=clock,
+            directory=directory,
+            catalog=catalog,
+            nodes=nodes,
+            gateway=self.gateway,
+            operations=operations,
+            activity=activity,
+            tasks=tasks,
+        )
+        self.gateway.observe = self.reconciler.observe
+
+        def account_id(uuid: UUID) -> int | None:
+            return next((account.id for account in authority.accounts.values() if account.uuid == uuid), None)
+
+        self.product = Product(
+            clock=clock,
+            settings=settings,
+            secret=b"a secret of the tests alone: 32 b",
+            authority=authority,
+            access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
+            accounts=AccountService(
+                works=works, clock=clock, hasher=PlainHasher(), access=authority, servers=directory, activity=activity
+            ),
+            activity=activity,
+            catalog=catalog,
+            console=ConsoleService(
+                works=works, gateway=self.gateway, hub=ConsoleHub(self.gateway), servers=directory, activity=activity
+            ),
+            directory=directory,
+            files=FileService(works=works, gateway=self.gateway, servers=directory, activity=activity),
+            metrics=MetricService(works=works, clock=clock, servers=directory),
+            nodes=nodes,
+            operations=operations,
+            servers=ServerService(
+                works=works,
+                clock=clock,
+                directory=directory,
+                catalog=catalog,
+                nodes=nodes,
+                gateway=self.gateway,
+                operations=operations,
+                activity=activity,
+                reconciler=self.reconciler,
+                account_exists=account_id,
+            ),
+        )
+        database.set_announcer(self._announce)
+        self.node: Node
+        self.root: Account
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, folder: Path, *, clock: Clock | None = None, settings: Settings | None = None
+    ) -> "AsyncIterator[House]":
+        """Build a product whose database lies in `folder`; on leaving, everything is closed."""
+        file = folder / "innkeeper.db"
+        await in_thread(file.write_bytes, await _empty_database())
+        database = await Database.open(f"sqlite:///{file}")
+        tasks = TaskSet("house").start_set()
+        try:
+            house = cls(database, clock or SystemClock(), tasks, settings or Settings())
+            await house._furnish()
+            yield house
+        finally:
+            await tasks.aclose()
+            await database.aclose()
+
+    async def _furnish(self) -> None:
+        product = self.product
+        await product.authority.load()
+        await product.nodes.load()
+        await product.directory.load()
+        self.node = await product.nodes.ensure_own(
+            "near", uuid7(), "secret", address="127.0.0.1", public_host="play.example.com"
+        )
+        product.nodes.heard(self.node.id)
+        self.root = await product.accounts.create(None, username="root", password=PASSWORD, superuser=True)
+
+    async def _announce(self, changes: list[Changed]) -> None:
+        for change in changes:
+            match change.noun:
+                case "server":
+                    await self.product.directory.reload(change.id)
+                case "node":
+                    await self.product.nodes.apply(change)
+                case "operation":
+                    await self.product.operations.apply(change)
+                case _:
+                    await self.product.authority.apply(change)
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    async def account(self, username: str, *, superuser: bool = False) -> Account:
+        """Make an account with the password PASSWORD."""
+        return await self.product.accounts.create(None, username=username, password=PASSWORD, superuser=superuser)
+
+    def actor(self, account: Account) -> Actor:
+        """Return the account as an actor with all its rights."""
+        return self.product.authority.actor_of(account.id, "system")
+
+    async def key(self, account: Account, *permissions: str, name: str = "test") -> str:
+        """Return the secret of a new key of an account; no permissions: all that the account has."""
+        scope = frozenset(map(str, permissions)) if permissions else None
+        _, secret = await self.product.access.create_key(self.actor(account), name=name, permissions=scope)
+        return secret
+
+    async def share(self, server: Record, account: Account, *permissions: str) -> None:
+        """Grant an account permissions on a server, in its owner's name."""
+        await self.product.access.share(self.actor(self.root), server, account.id, frozenset(map(str, permissions)))
+
+    # -- servers ------------------------------------------------------------------------------------------------------
+
+    async def server(self, *, owner: Account | None = None, name: str = "camp", **draft: Any) -> Record:
+        """Make a server that is installed and stopped (with `start=True`: running)."""
+        properties = draft.pop(
+            "properties", {"command": "sleep 1000"} if draft.get("package", "custom") == "custom" else {}
+        )
+        wanted = ServerDraft(
+            name=name,
+            package=draft.pop("package", "custom"),
+            properties=properties,
+            owner=owner.uuid if owner else None,
+            **draft,
+        )
+        server, _ = await self.product.servers.create(self.actor(self.root), wanted)
+        await self.settle()
+        return self.product.directory.get(server.id)
+
+    def now(self, record: Record) -> Record:
+        """Return a server's record as it is now."""
+        return self.product.directory.get(record.server.id)
+
+    async def settle(self) -> None:
+        """Return when nothing is under way any more."""
+        await self.tasks.wait()
+
+
+async def _empty_database() -> bytes:
+    """Return an upgraded, empty database file; it is made once a process."""
+    if not _kept:
+        with tempfile.TemporaryDirectory(prefix="innkeeper-") as folder:
+            file = Path(folder) / "empty.db"
+            await upgrade(f"sqlite:///{file}")
+            _kept.append(file.read_bytes())
+    return _kept[0]
