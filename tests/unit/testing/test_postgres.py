@@ -1,6 +1,5 @@
 """The PostgreSQL of tests: fresh databases, and nothing left of it afterwards."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -13,14 +12,13 @@ from innkeeper.testing.postgres import PostgresServer
 
 @pytest.mark.slow
 async def test_it_serves_fresh_databases_and_leaves_neither_process_nor_file() -> None:
-    before = set(Path("/tmp").glob("innkeeper-pg-*"))
     with PostgresServer() as server:
-        (home,) = set(Path("/tmp").glob("innkeeper-pg-*")) - before
         pid = server.pid
         assert pid is not None
         assert psutil.Process(pid).uids().effective != 0
         one, two = server.create_database(), server.create_database()
         assert one != two
+        home = Path(one.partition("?host=")[2])
         connection = await asyncpg.connect(one)
         await connection.execute("CREATE TABLE mine (id integer)")
         other = await asyncpg.connect(two)
@@ -29,7 +27,7 @@ async def test_it_serves_fresh_databases_and_leaves_neither_process_nor_file() -
         server.drop_database(one)
         assert connection.is_closed() or await _is_lost(connection)
         assert not [net for net in psutil.Process(pid).net_connections("inet") if net.status == psutil.CONN_LISTEN]
-        assert stat.S_IMODE(os.stat(home).st_mode) == 0o700
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert not psutil.pid_exists(pid)
     assert not home.exists()
 

@@ -167,29 +167,41 @@ class Reconciler:
 
     async def _observe(self, record: Record, seen: Observation) -> None:
         server = record.server
+        finished = seen.order_id is None or seen.order_id in self._finished
         if seen.order_id != server.order_id:
-            return  # the node has not heard the newest order: what it says is of before
+            # The node has not heard the newest order: what it says of the state is of before, of the old order it counts.
+            if not finished:
+                async with self._works() as work:
+                    await self._note_progress(work, server, seen)
+            return
         live = msgspec.structs.replace(seen.live, usage=record.live.usage if seen.live.pid else None)
-        finished = seen.order_id in self._finished
-        ended = finished or (seen.progress is not None and seen.progress.state in (OperationState.DONE, OperationState.FAILED))
         stopped_by_itself = finished and live.state is State.STOPPED and server.power == "on"
         installed: Operation | None = None
         if live.state is not server.state or stopped_by_itself or not finished:
             async with self._works() as work:
-                operation = await work.operations.find(server.order_id) if server.order_id and not finished else None
-                if operation is not None and seen.progress is not None:
-                    noted = await self._operations.note(work, operation, seen.progress)
-                    if noted.verb == "install" and noted.state is OperationState.DONE and not operation.ended:
-                        installed = noted
+                ended = None if finished else await self._note_progress(work, server, seen)
+                if ended is not None and ended.verb == "install" and ended.state is OperationState.DONE:
+                    installed = ended
                 if live.state is not server.state or stopped_by_itself:
                     await work.servers.note_state(server.id, live.state, "off" if stopped_by_itself else None)
                     work.changed("server", server.id)
                 await self._note_news(work, record, live)
-        if ended and seen.order_id is not None:
-            self._finished.add(seen.order_id)
         self._directory.put_live(server.id, live)
         if installed is not None and server.power == "on":
             await self._start_installed(server.id, installed)
+
+    async def _note_progress(self, work: Work, server: Server, seen: Observation) -> Operation | None:
+        """Keep how the order stands that the node speaks of; return its operation the first time it is seen ended."""
+        if seen.order_id is None or seen.progress is None:
+            return None
+        operation = await work.operations.find(seen.order_id)
+        if operation is None or operation.server_id != server.id:
+            return None
+        noted = await self._operations.note(work, operation, seen.progress)
+        if not noted.ended:
+            return None
+        self._finished.add(seen.order_id)
+        return noted
 
     async def _note_news(self, work: Work, record: Record, live: Live) -> None:
         """Note in the activity what happened without being asked."""

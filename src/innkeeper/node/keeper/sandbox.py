@@ -11,6 +11,7 @@ Refuses to know which folders those are, and why. Standard library only, and che
 # ruff: noqa: PTH103, PTH112, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 COVER_OPTIONS = "mode=0755,size=1m,nr_inodes=4096"
 MAX_LINKS = 40
+
+codecs.lookup("unicode_escape")  # now: once folders are hidden, Python's own library may be among them
 
 
 class SandboxRefused(OSError):

@@ -29,6 +29,7 @@ import zlib
 
 from innkeeper.node.keeper import keeper
 from innkeeper.node.keeper.clients import listen_at, may_connect
+from innkeeper.node.keeper.frames import open_directory, socket_path
 from innkeeper.node.keeper.log import log_to, report
 
 TYPE_CHECKING = False
@@ -112,12 +113,13 @@ class Zygote:
         self._poll.unregister(fd)
         del self._incoming[fd]
         request = _parse(bytes(incoming))
-        if "spawn" in request:
-            self._spawn(connection, request["spawn"])
+        wanted = request.get("spawn")
+        if isinstance(wanted, dict) and isinstance(wanted.get("keep_dir"), str):
+            self._spawn(connection, wanted["keep_dir"], str(wanted.get("journal_dir")))
         connection.close()
         return not request.get("quit")
 
-    def _spawn(self, connection: socket.socket, wanted: dict[str, str]) -> None:
+    def _spawn(self, connection: socket.socket, keep_dir: str, journal_dir: str) -> None:
         try:
             child = os.fork()
         except OSError as error:
@@ -125,7 +127,7 @@ class Zygote:
             _send(connection, answer)
             return
         if child == 0:
-            self._become_keeper(connection, wanted["keep_dir"], wanted["journal_dir"])
+            self._become_keeper(connection, keep_dir, journal_dir)
         os.waitpid(child, 0)
 
     def _become_keeper(self, connection: socket.socket, keep_dir: str, journal_dir: str) -> NoReturn:
@@ -139,11 +141,11 @@ class Zygote:
                 other.detach()
             os.dup2(client, 3)
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+            os.set_inheritable(3, False)
+            os.set_blocking(3, True)
         except BaseException as error:  # noqa: BLE001 - this process may not go on as a second zygote
             report("zygote.fork.failed", error)
             os._exit(1)
-        os.set_inheritable(3, False)
-        os.set_blocking(3, True)
 
         def answer(told: dict[str, Any]) -> None:
             try:
@@ -185,7 +187,9 @@ def main(directory: str) -> NoReturn:
     try:
         log_to(f"{directory}/{LOG_NAME}")
         lock = os.open(f"{directory}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _take(lock)
+        if not _take(lock, directory):
+            os.write(told, b"ready")
+            os._exit(0)
         listener = listen_at(directory, SOCKET_NAME)
         listener.setblocking(False)
     except OSError as error:
@@ -218,16 +222,31 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _take(lock: int) -> None:
+def _take(lock: int, directory: str) -> bool:
+    """Take the lock; return False where another zygote has it and serves. Raises BlockingIOError after a while."""
     deadline = time.monotonic() + LOCK_PATIENCE
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         except BlockingIOError:
+            if _is_served(directory):
+                return False
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _is_served(directory: str) -> bool:
+    directory_fd = open_directory(directory)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(socket_path(directory_fd, SOCKET_NAME))
+    except OSError:
+        return False
+    finally:
+        os.close(directory_fd)
+    return True
 
 
 def _name_self() -> None:

@@ -46,23 +46,12 @@ async def install(
         report = _Throttled(progressed, number, count)
         report.begin(key or uses)
         try:
-            await installer.install(step, make_place(desired, jail, report, _for_step(export, key)))
+            await installer.install(step, make_place(desired, jail, report, export))
         except InstallFailed as error:
             raise InstallBroken(error.reason) from error
         except FolderError as error:
             raise InstallBroken(str(error)) from error
         report.flush()
-
-
-def _for_step(export: Export, key: str) -> Export:
-    """Return `export` that also keeps what a step names under the step's own key, for {shared:KEY}."""
-
-    def both(name: str, value: str) -> None:
-        export(name, value)
-        if key:
-            export(key, value)
-
-    return both
 
 
 class _Throttled:

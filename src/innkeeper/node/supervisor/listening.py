@@ -39,7 +39,6 @@ class Listener:
         self._printed = printed
         self._watcher = Watcher(Patterns())
         self._cursor = kept.seen_seq
-        self._since_us = 0
 
     @property
     def next_seq(self) -> int:
@@ -54,21 +53,22 @@ class Listener:
         """Before a launch: whatever stands in the journal is of the past."""
         self._watcher.restart()
         self._cursor = await in_thread(lambda: self._reader.next_seq) - 1
-        self._since_us = 0
         self._kept.seen_seq = self._cursor
         self._kept.announced_seq = max(self._kept.announced_seq, self._cursor)
         self._kept.players = []
 
-    def resume(self, *, foreign_since_us: int | None = None) -> None:
+    async def resume(self, *, foreign_since_us: int | None = None) -> None:
         """After a restart of the node: go on behind the last line whose meaning is known.
 
         `foreign_since_us`: the run is not the one remembered, and began then; what was printed earlier means nothing.
         """
+        if foreign_since_us is not None:
+            await self.start_run()
+            self._cursor = await in_thread(self._last_before, foreign_since_us)
+            self._kept.seen_seq = self._kept.announced_seq = self._cursor
+            return
         self._watcher.restart()
         self._cursor = self._kept.seen_seq
-        self._since_us = foreign_since_us or 0
-        if foreign_since_us is not None:
-            self._kept.players = []
 
     async def catch_up(self, before_seq: int | None = None) -> None:
         """Take in what the journal has, up to line `before_seq` (not included) or to its end."""
@@ -90,8 +90,7 @@ class Listener:
             unseen = after(block, self._cursor)
             if unseen is not None:
                 self._cursor = unseen.first_seq + count_lines(unseen.payload) - 1
-                if unseen.time_us >= self._since_us:
-                    self._understand(unseen)
+                self._understand(unseen)
                 self._advance(unseen)
         if fresh:
             self._kept.announced_seq = fresh[-1].first_seq + count_lines(fresh[-1].payload) - 1
@@ -109,6 +108,15 @@ class Listener:
             self._kept.seen_seq = self._cursor
         elif b"\n" in block.payload:
             self._kept.seen_seq = self._cursor - 1
+
+    def _last_before(self, since_us: int) -> int:
+        after_seq: int | None = 0
+        while after_seq is not None:
+            page = self._reader.search(since_us=since_us, after_seq=after_seq, limit=1)
+            if page.found:
+                return page.found[0].seq - 1
+            after_seq = page.next_after
+        return self._reader.next_seq - 1
 
     def _note_player(self, found: Seen, at_us: int) -> None:
         if found.player is None or found.kind not in ("join", "leave"):

@@ -288,7 +288,7 @@ class ServerRunner:
 
     async def _install(self) -> None:
         desired = self._wanted()
-        self._kept.exports = {}
+        exports: dict[str, str] = {}
         try:
             await install(
                 desired,
@@ -297,11 +297,12 @@ class ServerRunner:
                 installers=self._installers,
                 make_place=self._make_place,
                 progressed=lambda step, fraction: self._happened(on.InstallProgressed(step, fraction)),
-                export=self._kept.exports.__setitem__,
+                export=exports.__setitem__,
             )
         except InstallBroken as error:
             self._happened(on.InstallFailed(str(error)))
         else:
+            self._kept.exports = exports
             self._happened(on.InstallFinished())
 
     async def _wait_for_slot(self) -> None:
@@ -401,6 +402,7 @@ class ServerRunner:
         kept = await in_thread(load_kept, self._place)
         desired = await in_thread(load_desired, self._place)
         has_files = await in_thread(lambda: self._place.files.is_dir() and any(self._place.files.iterdir()))
+        is_unknown = kept is None
         if kept is None:
             kept = Kept(machine=Memory(phase="stopped" if has_files else "created", installed=has_files))
         this_boot = boot_id()
@@ -415,9 +417,11 @@ class ServerRunner:
         memory = kept.machine
         event = await self._keeping.find(memory, booted=booted)
         if isinstance(event, on.Adopted):
-            self._listener.resume(foreign_since_us=None if memory.run_id == event.run_id else event.started_us)
+            await self._listener.resume(foreign_since_us=None if memory.run_id == event.run_id else event.started_us)
+        elif is_unknown:
+            await self._listener.start_run()
         else:
-            self._listener.resume()
+            await self._listener.resume()
             await self._listener.catch_up()
         if isinstance(event, on.HostBooted):
             event = on.HostBooted(desired is not None and desired.running and desired.autostart)

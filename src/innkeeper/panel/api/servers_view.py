@@ -23,7 +23,7 @@ _MOST_BODIES = 2000
 _MOST_PIECES = 20_000
 _NOBODY = UUID(int=0)
 
-_Piece = tuple[int, "Node | None", bytes]
+_Piece = tuple[int, int, bytes]
 _Body = tuple[Actor, tuple[int, ...], bytes]
 
 
@@ -45,14 +45,14 @@ class ServerViews:
         """Return a server as JSON, as `actor` may see it."""
         server = record.server
         held = actor.on(server.id, server.owner_id)
-        node = self._node(server.node_id)
+        nodes = self._product.nodes.version
         known = self._pieces.get((server.id, held))
-        if known is not None and known[0] == record.version and known[1] is node:
+        if known is not None and known[0] == record.version and known[1] == nodes:
             return known[2]
         if len(self._pieces) >= _MOST_PIECES:
             self._pieces.clear()
         piece = self._encode(self._view(record, held))
-        self._pieces[server.id, held] = (record.version, node, piece)
+        self._pieces[server.id, held] = (record.version, nodes, piece)
         return piece
 
     def page(self, actor: Actor, cursor: str | None, limit: int | None) -> bytes:

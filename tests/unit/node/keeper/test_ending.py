@@ -143,7 +143,11 @@ async def test_a_limit_that_cannot_be_raised_is_noted(server):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_the_game_is_its_own_user_without_groups(server):
-    await server.start(["sh", "-c", "grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status; echo err >/dev/stderr"], uid=65001, gid=65002)
+    await server.start(
+        ["sh", "-c", "grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status; echo err >/dev/stderr"],
+        uid=65001,
+        gid=65002,
+    )
     await server.exited()
     told = server.output().decode()
     assert "Uid:\t65001\t65001\t65001\t65001" in told and "Gid:\t65002\t65002\t65002\t65002" in told

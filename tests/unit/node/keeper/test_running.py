@@ -215,7 +215,9 @@ async def test_a_keep_folder_with_a_very_long_path(tmp_path: Path, zygote):
 
 
 async def test_signals_go_to_the_game_alone(server):
-    await server.python("signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'usr1\\n'))\nprint('up', flush=True)\nwhile True: time.sleep(1)")
+    await server.python(
+        "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'usr1\\n'))\nprint('up', flush=True)\nwhile True: time.sleep(1)"
+    )
     await server.printed(b"up\n")
     link = await server.link()
     await link.signal(signal.SIGUSR1)

@@ -398,6 +398,35 @@ async def test_an_order_is_performed_once_however_often_it_comes(lives: Begin) -
     assert len(node.runtime.launches) + len(again.runtime.launches) == 1
 
 
+async def test_a_node_that_lost_its_memory_finds_the_run_and_not_the_past(lives: Begin) -> None:
+    first = lives()
+    await first.order("start", desired())
+    await first.runner.send_line("say mallory joined")
+    await first.until(lambda: len(first.runner.players) == 1)
+    await first.order("restart")
+    await first.runner.send_line("say alice joined")
+    await first.until(lambda: [player.name for player in first.runner.players] == ["alice"])
+    await first.fall()
+    first.place.memory.write_bytes(b"{torn")
+
+    second = lives()
+    await second.runner.adopt()
+    assert second.runner.observed.phase == "running"
+    assert [player.name for player in second.runner.players] == ["alice"]
+    assert second.console == b"Done! Ready to play.\nalice joined\n"
+
+
+async def test_a_failed_reinstallation_leaves_a_server_that_can_be_started(lives: Begin) -> None:
+    installer = Copies()
+    installer.goes_on.set()
+    node = lives(installers={"copies": installer}, make_place=place_of)
+    wanted = desired([*scripted_game(), "{shared:lib}"], install=[{"uses": "copies", "key": "lib"}])
+    await node.order("install", wanted)
+    broken = msgspec.structs.replace(wanted, generation=2, install=[{"uses": "copies", "key": "lib", "fails": True}])
+    assert (await node.order("install", broken)).state == "failed"
+    assert (await node.order("start")).state == "done"
+
+
 async def test_an_older_generation_is_not_heard(lives: Begin) -> None:
     node = lives()
     await node.runner.apply(desired(generation=5, name="new"))
@@ -478,7 +507,7 @@ class Copies:
         if step.get("fails"):
             raise InstallFailed("the archive is damaged")
         place.folder.write("world.txt", b"here")
-        place.export("copies", "/shared/copies/1")
+        place.export(step.get("key", ""), "/shared/copies/1")
 
 
 def place_of(desired: DesiredServer, jail: Jail, report: Any, export: Any) -> Place:

@@ -1,0 +1,228 @@
+"""Shapes of what requests carry: bounds that hold before core is asked anything.
+
+What a name or a password must be is core's to say; here is only what keeps nonsense out (control characters, texts and
+numbers without end).
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType
+
+from innkeeper.core.servers.model import CrashPolicy, Limits, ServerChanges, ServerDraft
+from innkeeper.kit.pages import MAX_PAGE
+
+MAX_SERVERS_PAGE = 1000
+MAX_WAIT_S = 60
+_TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+
+Text = Annotated[str, Meta(max_length=2000, pattern=_TEXT)]
+Line = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Host = Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9._:-]*$")]
+Path = Annotated[str, Meta(max_length=4096)]
+Password = Annotated[str, Meta(max_length=1000)]
+Permissions = Annotated[list[Line], Meta(max_length=200)]
+Whole = Annotated[int, Meta(ge=0, le=1 << 30)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+Cursor = Annotated[str | None, Parameter(query="cursor", max_length=500, description="Where the last page ended.")]
+Limit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
+Wait = Annotated[
+    float | None,
+    Parameter(query="wait", ge=0, le=MAX_WAIT_S, description="Seconds to wait for the operation's end."),
+]
+FilePath = Annotated[
+    str, Parameter(query="path", max_length=4096, description="A path below the server's folder; empty: the folder.")
+]
+
+
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """Who signs in."""
+
+    username: Annotated[str, Meta(max_length=200)]
+    password: Password
+
+
+class CreateAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account to be made."""
+
+    username: Line
+    password: Password
+    email: Annotated[str, Meta(max_length=254)] = ""
+    superuser: bool = False
+
+
+class ChangeAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed of an account."""
+
+    email: Annotated[str, Meta(max_length=254)] | None = None
+    password: Password | None = None
+    current_password: Password | None = None
+    """Needed to change one's own password."""
+    superuser: bool | None = None
+    disabled: bool | None = None
+
+
+class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to be made."""
+
+    name: Line
+    permissions: Permissions | None = None
+    """Null: all that the account has."""
+    networks: Annotated[list[Line], Meta(max_length=50)] = []
+    """Addresses or networks it may be used from; none: from anywhere."""
+    expires_at: Moment | None = None
+
+
+class CreateRole(msgspec.Struct, frozen=True, kw_only=True):
+    """A role to be made."""
+
+    name: Line
+    permissions: Permissions
+    all_servers: bool = False
+    servers: Annotated[list[UUID], Meta(max_length=1000)] = []
+    members: Annotated[list[UUID], Meta(max_length=1000)] = []
+
+
+class ChangeRole(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed of a role; what is left out stays."""
+
+    name: Line | UnsetType = UNSET
+    permissions: Permissions | UnsetType = UNSET
+    all_servers: bool | UnsetType = UNSET
+    servers: Annotated[list[UUID], Meta(max_length=1000)] | UnsetType = UNSET
+    members: Annotated[list[UUID], Meta(max_length=1000)] | UnsetType = UNSET
+
+
+class PutGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account shall be permitted."""
+
+    permissions: Permissions
+
+
+class LimitsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server may use; null: not limited."""
+
+    memory_mib: Whole | None = None
+    cpu_percent: Whole | None = None
+    """100 is one core."""
+    disk_mib: Whole | None = None
+
+    def limits(self) -> Limits:
+        """Return the same as core's."""
+        return Limits(memory_mib=self.memory_mib, cpu_percent=self.cpu_percent, disk_mib=self.disk_mib)
+
+
+class CrashBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a crashed server is started again, and after how many crashes within ten minutes no more."""
+
+    restart: bool = True
+    limit: Annotated[int, Meta(ge=1, le=100)] = 5
+
+    def policy(self) -> CrashPolicy:
+        """Return the same as core's."""
+        return CrashPolicy(restart=self.restart, limit=self.limit)
+
+
+class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A server to be made; what is left out is the package's or the house's choice."""
+
+    name: Line
+    package: Line
+    runtime: Line | None = None
+    version: Line | None = None
+    description: Text = ""
+    properties: dict[str, Any] = {}
+    address: Host | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    limits: LimitsBody = LimitsBody()
+    crash: CrashBody = CrashBody()
+    autostart: bool = True
+    node: UUID | None = None
+    owner: UUID | None = None
+    start: bool = False
+    """Start it once it is installed."""
+
+    def draft(self) -> ServerDraft:
+        """Return the same as core's."""
+        return ServerDraft(
+            name=self.name,
+            package=self.package,
+            runtime=self.runtime,
+            version=self.version,
+            description=self.description,
+            properties=self.properties,
+            address=self.address,
+            port=self.port,
+            limits=self.limits.limits(),
+            crash=self.crash.policy(),
+            autostart=self.autostart,
+            node=self.node,
+            owner=self.owner,
+            start=self.start,
+        )
+
+
+class ChangeServer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed of a server; what is left out stays."""
+
+    name: Line | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+    properties: dict[str, Any] | UnsetType = UNSET
+    """Only the named properties change."""
+    port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
+    limits: LimitsBody | UnsetType = UNSET
+    crash: CrashBody | UnsetType = UNSET
+    autostart: bool | UnsetType = UNSET
+
+    def changes(self) -> ServerChanges:
+        """Return the same as core's."""
+        return ServerChanges(
+            name=self.name,
+            description=self.description,
+            properties=self.properties,
+            port=self.port,
+            limits=UNSET if isinstance(self.limits, UnsetType) else self.limits.limits(),
+            crash=UNSET if isinstance(self.crash, UnsetType) else self.crash.policy(),
+            autostart=self.autostart,
+        )
+
+
+class Suspend(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a server is suspended."""
+
+    reason: Line = ""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One line to type on the game's console."""
+
+    command: Annotated[str, Meta(max_length=8192)]
+
+
+class MakeDirectory(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder to be made, with those above it."""
+
+    path: Path
+
+
+class Rename(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be called otherwise, or moved."""
+
+    source: Path
+    target: Path
+
+
+class ChangeNode(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed of a node."""
+
+    name: Line | None = None
+    address: Host | None = None
+    public_host: Host | None = None
+    first_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    last_port: Annotated[int, Meta(ge=1, le=65535)] | None = None

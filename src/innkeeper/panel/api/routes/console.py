@@ -1,0 +1,90 @@
+"""Consoles over plain HTTP: read back, search, type a command, get a ticket for the stream."""
+
+from typing import Annotated, Any
+
+from litestar import get, post
+from litestar.params import Dependency, Parameter
+
+from innkeeper.core.access.permissions import ServerPermission
+from innkeeper.core.console.model import Block
+from innkeeper.kit.clock import from_microseconds, microseconds
+from innkeeper.kit.pages import MAX_PAGE
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House, Reached
+from innkeeper.panel.api.params import Command, Moment
+from innkeeper.panel.api.tickets import Tickets
+from innkeeper.panel.http.needs import on_server
+
+MAX_LINES = 5000
+_LAST = (1 << 62) - 1
+
+After = Annotated[int, Parameter(query="after", ge=0, le=_LAST, description="Only lines after this number.")]
+LinesLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_LINES, description="How many lines at most.")]
+FoundLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many lines at most.")]
+TicketsHere = Annotated[Tickets, Dependency(skip_validation=True)]
+
+
+@get("/servers/{server:uuid}/console", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
+async def read_console(
+    product: House,
+    actor: Asker,
+    record: Reached,
+    after: After = 0,
+    limit: LinesLimit = 500,
+    tail: Annotated[
+        int | None, Parameter(query="tail", ge=1, le=MAX_LINES, description="Only the last lines, so many.")
+    ] = None,
+) -> views.LinesView:
+    """Read the console back: the last lines by `tail`, else those after a number."""
+    if tail is not None:
+        return views.LinesView(_lines(await product.console.last_lines(actor, record, tail)))
+    blocks, following = await product.console.read(actor, record, after, limit)
+    return views.LinesView(_lines(blocks), following)
+
+
+@get("/servers/{server:uuid}/console/search", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
+async def search_console(
+    product: House,
+    actor: Asker,
+    record: Reached,
+    text: Annotated[str, Parameter(query="text", min_length=1, max_length=500, description="Looked for in any case.")],
+    since: Annotated[Moment | None, Parameter(query="since", description="Only lines from then on.")] = None,
+    until: Annotated[Moment | None, Parameter(query="until", description="Only lines before then.")] = None,
+    after: After = 0,
+    limit: FoundLimit = 100,
+) -> views.LinesView:
+    """Search the console, oldest lines first."""
+    found, following = await product.console.search(
+        actor,
+        record,
+        text=text,
+        since_us=microseconds(since) if since is not None else None,
+        until_us=microseconds(until) if until is not None else None,
+        after_seq=after,
+        limit=limit,
+    )
+    lines = [views.LineView(line.seq, from_microseconds(line.time_us), line.text) for line in found]
+    return views.LinesView(lines, following)
+
+
+@post("/servers/{server:uuid}/command", opt=on_server(ServerPermission.CONSOLE_WRITE), tags=["console"], status_code=204)
+async def command(product: House, actor: Asker, record: Reached, data: Command) -> None:
+    """Type one line on the game's console."""
+    await product.console.command(actor, record, data.command)
+
+
+@post("/servers/{server:uuid}/console/tickets", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
+async def create_ticket(tickets: TicketsHere, actor: Asker, record: Reached) -> views.TicketView:
+    """Give out a ticket that opens this server's console stream once, within 30 seconds (`?ticket=`)."""
+    return views.TicketView(*tickets.issue(actor, record.server.uuid))
+
+
+def _lines(blocks: list[Block]) -> list[views.LineView]:
+    found: list[views.LineView] = []
+    for block in blocks:
+        time: Any = from_microseconds(block.time_us)
+        found.extend(views.LineView(seq, time, text) for seq, text in enumerate(block.lines(), block.first_seq))
+    return found
+
+
+HANDLERS = [read_console, search_console, command, create_ticket]

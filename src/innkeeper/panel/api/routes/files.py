@@ -1,0 +1,153 @@
+"""Files of a server, streamed both ways: none is ever held in memory whole."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from litestar import delete, get, post, put
+from litestar.connection import Request
+from litestar.datastructures import ResponseHeader
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from innkeeper.core.access.permissions import ServerPermission
+from innkeeper.core.files.errors import FileIsTooLarge
+from innkeeper.core.files.model import FileEntry
+from innkeeper.core.files.service import MAX_FILE
+from innkeeper.kit.log import get_logger
+from innkeeper.kit.pages import DEFAULT_PAGE, BadCursor, decode_cursor, encode_cursor
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House, Reached
+from innkeeper.panel.api.params import Cursor, FilePath, Limit, MakeDirectory, Rename
+from innkeeper.panel.http.needs import on_server
+
+log = get_logger(__name__)
+
+_BINARY = "application/octet-stream"
+_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+class FileBecameShorter(RuntimeError):
+    """A file that is being sent became shorter meanwhile: the length that was promised cannot be kept."""
+
+
+@get("/servers/{server:uuid}/files", opt=on_server(ServerPermission.FILES_READ), tags=["files"])
+async def list_files(
+    product: House,
+    actor: Asker,
+    record: Reached,
+    path: FilePath = "",
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> views.ListView[FileEntry]:
+    """List a folder, by name."""
+    entries, more = await product.files.list(actor, record, path, after=_name_in(cursor), limit=limit)
+    return views.ListView(entries, encode_cursor(entries[-1].name) if more and entries else None)
+
+
+@get(
+    "/servers/{server:uuid}/files/content",
+    opt=on_server(ServerPermission.FILES_READ),
+    tags=["files"],
+    media_type=_BINARY,
+    response_headers=[ResponseHeader(name="Content-Length", description="Bytes.", documentation_only=True)],
+)
+async def read_file(product: House, actor: Asker, record: Reached, path: FilePath = "") -> Stream:
+    """Download a file."""
+    entry, parts = await product.files.read(actor, record, path)
+    headers = {
+        **_SAFE,
+        "Content-Length": str(entry.size),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(entry.name, safe='')}",
+    }
+    return Stream(_exactly(parts, entry.size), media_type=_BINARY, headers=headers)
+
+
+@put(
+    "/servers/{server:uuid}/files/content",
+    opt=on_server(ServerPermission.FILES_WRITE),
+    tags=["files"],
+    status_code=204,
+    request_max_body_size=None,
+)
+async def write_file(
+    product: House, actor: Asker, record: Reached, request: Request[Any, Any, Any], path: FilePath = ""
+) -> None:
+    """Write a file, in place of what is there: the body as it is."""
+    await product.files.write(actor, record, path, _body(request))
+
+
+@post(
+    "/servers/{server:uuid}/files/directory", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204
+)
+async def make_directory(product: House, actor: Asker, record: Reached, data: MakeDirectory) -> None:
+    """Make a folder, with those above it."""
+    await product.files.make_directory(actor, record, data.path)
+
+
+@post("/servers/{server:uuid}/files/rename", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204)
+async def rename(product: House, actor: Asker, record: Reached, data: Rename) -> None:
+    """Rename or move a file or folder; never over something."""
+    await product.files.rename(actor, record, data.source, data.target)
+
+
+@delete("/servers/{server:uuid}/files", opt=on_server(ServerPermission.FILES_DELETE), tags=["files"])
+async def delete_file(
+    product: House,
+    actor: Asker,
+    record: Reached,
+    path: Annotated[str, Parameter(query="path", min_length=1, max_length=4096, description="What to delete.")],
+) -> None:
+    """Delete a file, or a folder with all in it."""
+    await product.files.delete(actor, record, path)
+
+
+@put(
+    "/servers/{server:uuid}/archive",
+    opt=on_server(ServerPermission.REINSTALL),
+    tags=["files"],
+    status_code=204,
+    request_max_body_size=None,
+)
+async def upload_archive(
+    product: House,
+    actor: Asker,
+    record: Reached,
+    request: Request[Any, Any, Any],
+    name: Annotated[str, Parameter(query="name", min_length=1, max_length=255, description="The archive's file name.")],
+) -> None:
+    """Upload an archive that the next installation unpacks: the body as it is."""
+    await product.files.receive_archive(actor, record, name, _body(request))
+
+
+def _name_in(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    match decode_cursor(cursor):
+        case [str(name)]:
+            return name
+    raise BadCursor("the cursor is not one that this list gave out")
+
+
+async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    promised = request.headers.get("content-length", "")
+    if promised.isascii() and promised.isdigit() and int(promised[:20]) > MAX_FILE:
+        raise FileIsTooLarge(limit_bytes=MAX_FILE)
+    async for part in request.stream():
+        yield part
+
+
+async def _exactly(parts: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """Give out `size` bytes and no more; a file that became shorter breaks the transfer off."""
+    left = size
+    async for part in parts:
+        yield part[:left]
+        left -= len(part)
+        if left <= 0:
+            return
+    if left > 0:
+        log.warning("api.file.became_shorter", missing_bytes=left)
+        raise FileBecameShorter
+
+
+HANDLERS = [list_files, read_file, write_file, make_directory, rename, delete_file, upload_archive]

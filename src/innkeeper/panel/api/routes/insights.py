@@ -1,0 +1,79 @@
+"""What is seen of servers and was done with them: players, samples, activity."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.permissions import ProductPermission, ServerPermission
+from innkeeper.core.activity.model import Activity
+from innkeeper.core.servers.model import OnlinePlayer, Usage
+from innkeeper.kit.clock import from_microseconds, microseconds
+from innkeeper.kit.pages import DEFAULT_PAGE, MAX_PAGE, BadCursor, Page, decode_integer_cursor, encode_cursor
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House, Reached
+from innkeeper.panel.api.params import Cursor, Limit, Moment
+from innkeeper.panel.http.needs import on_server, signed_in
+from innkeeper.panel.product import Product
+
+_SHOWN = timedelta(hours=1)
+
+
+@get("/servers/{server:uuid}/players", opt=on_server(ServerPermission.PLAYERS_READ), tags=["players"])
+async def list_players(record: Reached) -> views.ListView[OnlinePlayer]:
+    """List who is on a server now."""
+    return views.ListView(list(record.live.players))
+
+
+@get("/servers/{server:uuid}/samples", opt=on_server(ServerPermission.METRICS_READ), tags=["metrics"])
+async def list_samples(
+    product: House,
+    record: Reached,
+    since: Annotated[Moment | None, Parameter(query="since", description="From then on; an hour ago if left out.")] = None,
+    until: Annotated[Moment | None, Parameter(query="until", description="Before then; now if left out.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = MAX_PAGE,
+) -> views.ListView[Usage]:
+    """List what a server used, a sample a minute, oldest first."""
+    now = product.clock.now()
+    begin = since or now - _SHOWN
+    after = decode_integer_cursor(cursor)
+    if after is not None:
+        try:
+            begin = from_microseconds(after + 1)
+        except (OverflowError, ValueError) as error:
+            raise BadCursor("the cursor is not one that this list gave out") from error
+    found = await product.metrics.history(record.server.id, begin, until or now, limit + 1)
+    more = len(found) > limit
+    return views.ListView(found[:limit], encode_cursor(microseconds(found[limit - 1].at)) if more else None)
+
+
+@get("/servers/{server:uuid}/activity", opt=on_server(ServerPermission.ACTIVITY_READ), tags=["activity"])
+async def list_server_activity(
+    product: House, actor: Asker, record: Reached, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+) -> views.ListView[views.ActivityView]:
+    """List what was done with a server, newest first."""
+    return _activity(product, actor, await product.activity.of_server(record.server.id, cursor, limit))
+
+
+@get("/activity", opt=signed_in(), tags=["activity"])
+async def list_activity(
+    product: House, actor: Asker, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+) -> views.ListView[views.ActivityView]:
+    """List what was done, newest first: with `activity.read_all` by everybody, else by oneself."""
+    return _activity(product, actor, await product.activity.recent(actor, cursor, limit))
+
+
+def _activity(product: Product, actor: Actor, page: Page[Activity]) -> views.ListView[views.ActivityView]:
+    """Show entries; from where somebody else asked is for those to know who may read all activity."""
+    all_of_it = actor.may(ProductPermission.ACTIVITY_READ_ALL)
+    items = [
+        views.activity(product, item, with_address=all_of_it or item.account_id == actor.account.id)
+        for item in page.items
+    ]
+    return views.ListView(items, page.next)
+
+
+HANDLERS = [list_players, list_samples, list_server_activity, list_activity]

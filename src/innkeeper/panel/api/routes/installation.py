@@ -1,0 +1,86 @@
+"""The installation itself: its catalogue, its nodes, its permissions, how it is."""
+
+from uuid import UUID
+
+from litestar import delete, get, patch, post
+
+from innkeeper.core.access.permissions import ProductPermission, ServerPermission
+from innkeeper.kit.pages import DEFAULT_PAGE
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House
+from innkeeper.panel.api.paging import page_by_id
+from innkeeper.panel.api.params import ChangeNode, Cursor, Limit
+from innkeeper.panel.api.versions import own_version
+from innkeeper.panel.http.needs import on_product, open_to_all, signed_in
+
+
+@get("/status", opt=open_to_all(), tags=["installation"])
+async def status() -> views.StatusView:
+    """Say that the installation is there, and which release it is."""
+    return views.StatusView(version=own_version(), ready=True)
+
+
+@get("/permissions", opt=signed_in(), tags=["installation"])
+async def list_permissions() -> views.PermissionsView:
+    """List every permission there is."""
+    return views.PermissionsView(server=[*map(str, ServerPermission)], product=[*map(str, ProductPermission)])
+
+
+@get("/packages", opt=signed_in(), tags=["catalogue"])
+async def list_packages(product: House) -> views.ListView[views.PackageView]:
+    """List the games that can be installed."""
+    return views.ListView([views.package(item) for item in product.catalog.all()])
+
+
+@get("/packages/{package:str}", opt=signed_in(), tags=["catalogue"])
+async def get_package(product: House, package: str) -> views.PackageView:
+    """Show a game, what runs it and what can be set."""
+    return views.package(product.catalog.get(package))
+
+
+@get("/nodes", opt=on_product(ProductPermission.NODES_READ), tags=["nodes"])
+async def list_nodes(
+    product: House, actor: Asker, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+) -> views.ListView[views.NodeView]:
+    """List nodes."""
+    page, following = page_by_id(product.nodes.all(actor), cursor, limit)
+    return views.ListView([views.node(product, item) for item in page], following)
+
+
+@get("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_READ), tags=["nodes"])
+async def get_node(product: House, actor: Asker, node: UUID) -> views.NodeView:
+    """Show a node."""
+    return views.node(product, product.nodes.find(actor, node))
+
+
+@patch("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
+async def change_node(product: House, actor: Asker, node: UUID, data: ChangeNode) -> views.NodeView:
+    """Change a node's name, addresses and ports."""
+    changed = await product.nodes.change(
+        actor,
+        node,
+        name=data.name,
+        address=data.address,
+        public_host=data.public_host,
+        first_port=data.first_port,
+        last_port=data.last_port,
+    )
+    return views.node(product, changed)
+
+
+@delete("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
+async def delete_node(product: House, actor: Asker, node: UUID) -> None:
+    """Forget a node that keeps no server."""
+    await product.nodes.delete(actor, node)
+
+
+@post("/nodes/tokens", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
+async def create_node_token(product: House, actor: Asker) -> views.NodeTokenView:
+    """Give out a token that adds one node, once."""
+    return views.NodeTokenView(*await product.nodes.create_token(actor))
+
+
+HANDLERS = [
+    status, list_permissions, list_packages, get_package, list_nodes, get_node, change_node, delete_node,
+    create_node_token,
+]  # fmt: skip

@@ -1,0 +1,86 @@
+"""Roles: permissions by name, given to accounts."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from litestar import delete, get, patch, post
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from innkeeper.core.access.model import Actor
+from innkeeper.core.access.permissions import ProductPermission
+from innkeeper.core.accounts.errors import NoSuchAccount
+from innkeeper.kit.pages import DEFAULT_PAGE
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House
+from innkeeper.panel.api.paging import page_by_id
+from innkeeper.panel.api.params import ChangeRole, CreateRole, Cursor, Limit
+from innkeeper.panel.http.needs import on_product
+from innkeeper.panel.product import Product
+
+
+@get("/roles", opt=on_product(ProductPermission.ROLES_READ), tags=["roles"])
+async def list_roles(
+    product: House, actor: Asker, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+) -> views.ListView[views.RoleView]:
+    """List roles."""
+    page, following = page_by_id(product.access.roles(actor), cursor, limit)
+    return views.ListView([views.role(product, item) for item in page], following)
+
+
+@post("/roles", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
+async def create_role(product: House, actor: Asker, data: CreateRole) -> views.RoleView:
+    """Make a role; nobody gives what they do not hold."""
+    role = await product.access.create_role(
+        actor,
+        name=data.name,
+        permissions=frozenset(data.permissions),
+        all_servers=data.all_servers,
+        servers=_server_ids(product, actor, data.servers),
+        members=_account_ids(product, data.members),
+    )
+    return views.role(product, role)
+
+
+@get("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_READ), tags=["roles"])
+async def get_role(product: House, actor: Asker, role: UUID) -> views.RoleView:
+    """Show a role."""
+    return views.role(product, product.access.role(actor, role))
+
+
+@patch("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
+async def change_role(product: House, actor: Asker, role: UUID, data: ChangeRole) -> views.RoleView:
+    """Change a role; who does must hold all that it gives before and after."""
+    changed = product.access.role(actor, role)
+    if not isinstance(data.name, UnsetType):
+        changed = replace(changed, name=data.name)
+    if not isinstance(data.permissions, UnsetType):
+        changed = replace(changed, permissions=frozenset(data.permissions))
+    if not isinstance(data.all_servers, UnsetType):
+        changed = replace(changed, all_servers=data.all_servers)
+    if not isinstance(data.servers, UnsetType):
+        changed = replace(changed, servers=_server_ids(product, actor, data.servers))
+    if not isinstance(data.members, UnsetType):
+        changed = replace(changed, members=_account_ids(product, data.members))
+    return views.role(product, await product.access.change_role(actor, changed))
+
+
+@delete("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
+async def delete_role(product: House, actor: Asker, role: UUID) -> None:
+    """Delete a role, taking what it gave."""
+    await product.access.delete_role(actor, role)
+
+
+def _server_ids(product: Product, actor: Actor, uuids: Iterable[UUID]) -> frozenset[int]:
+    return frozenset(product.servers.find(actor, uuid).server.id for uuid in uuids)
+
+
+def _account_ids(product: Product, uuids: Iterable[UUID]) -> frozenset[int]:
+    known = {account.uuid: account.id for account in product.authority.accounts.values()}
+    wanted = set(uuids)
+    if not wanted <= known.keys():
+        raise NoSuchAccount
+    return frozenset(known[uuid] for uuid in wanted)
+
+
+HANDLERS = [list_roles, create_role, get_role, change_role, delete_role]

@@ -1,0 +1,45 @@
+"""Signing in and out, and who one is."""
+
+from typing import Any
+
+from litestar import delete, get, post
+from litestar.connection import Request
+
+from innkeeper.panel.api import views
+from innkeeper.panel.api.door import Asker, House
+from innkeeper.panel.api.params import SignIn
+from innkeeper.panel.http.bearer import address_of
+from innkeeper.panel.http.needs import open_to_all, signed_in
+
+
+@post("/sessions", opt=open_to_all(), tags=["sessions"])
+async def sign_in(product: House, data: SignIn, request: Request[Any, Any, Any]) -> views.SessionView:
+    """Sign in with a username and a password."""
+    client = request.scope.get("client")
+    address = address_of((client[0], client[1]) if client else None)
+    key, token = await product.accounts.sign_in(data.username, data.password, address)
+    assert key.expires_at is not None
+    account = product.authority.accounts[key.account_id]
+    return views.SessionView(token=token, expires_at=key.expires_at, account=views.account(account))
+
+
+@delete("/sessions/current", opt=signed_in(), tags=["sessions"])
+async def sign_out(product: House, actor: Asker) -> None:
+    """End the session that the request came with; an API key is not ended so."""
+    await product.accounts.sign_out(actor)
+
+
+@get("/me", opt=signed_in(), tags=["sessions"])
+async def me(product: House, actor: Asker) -> views.MeView:
+    """Say who asks, and what they may."""
+    key = product.authority.keys[actor.key_id] if actor.key_id is not None else None
+    return views.MeView(
+        account=views.account(actor.account),
+        permissions=sorted(actor.product),
+        everywhere=sorted(actor.everywhere),
+        kind=key.kind if key is not None else "key",
+        expires_at=key.expires_at if key is not None else None,
+    )
+
+
+HANDLERS = [sign_in, sign_out, me]
