@@ -45,6 +45,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     public_host: str = ""
     domain: str = "innkeeper.local"
     packages: Path | None = None
+    imports: tuple[Path, ...] = ()
 
     async def run(self, signals: Signals) -> None:
         """Serve until told to end."""
@@ -83,7 +84,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _open_node(self, bus: InProcessBus, identity: Identity) -> NodeService:
         try:
-            return await open_node(NodeOptions(data=self.data / "node", name="local"), bus, identity=identity)
+            options = NodeOptions(data=self.data / "node", name="local", imports=list(self.imports))
+            return await open_node(options, bus, identity=identity)
         except DataFolderInUse as error:
             raise CannotRun(str(error)) from error
 

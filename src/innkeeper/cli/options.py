@@ -11,6 +11,9 @@ JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Log events as JSON,
 Listen = Annotated[str, typer.Option(help="HOST:PORT that the panel listens on; port 0 asks the system for one.")]
 GameAddress = Annotated[str, typer.Option(help="Address that new game servers listen on; 0.0.0.0 lets everybody in.")]
 PublicHost = Annotated[str, typer.Option(help="What players type to reach this host; empty: the game address.")]
+Imports = Annotated[
+    list[Path] | None, typer.Option("--imports", help="A folder of this host that servers may be installed from; repeatable.")
+]
 Packages = Annotated[Path | None, typer.Option(help="A folder with game packages of your own.")]
 BusUrl = Annotated[str, typer.Option("--bus", help="NATS to meet at: nats://[user:password@]host:port.", envvar="INNKEEPER_BUS")]
 DatabaseUrl = Annotated[

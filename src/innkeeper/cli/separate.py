@@ -65,6 +65,9 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     ready_file: Path | None = None
     stop_servers: bool = False
+    game_address: str = "127.0.0.1"
+    public_host: str = ""
+    imports: tuple[Path, ...] = ()
 
     async def run(self, signals: Signals) -> None:
         """Keep servers until told to end."""
@@ -72,7 +75,9 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
             bus = await open_bus(self.bus)
             exits.push_async_callback(bus.aclose)
             try:
-                node = await open_node(NodeOptions(data=self.data, name=self.name, token=self.token), bus)
+                options = NodeOptions(data=self.data, name=self.name, token=self.token, address=self.game_address,
+                                      public_host=self.public_host, imports=list(self.imports))  # fmt: skip
+                node = await open_node(options, bus)
             except (DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, BusError) as error:
                 raise CannotRun(str(error)) from error
             exits.push_async_callback(node.close)

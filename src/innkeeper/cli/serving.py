@@ -12,6 +12,7 @@ from innkeeper.cli.options import (
     DatabaseUrl,
     Domain,
     GameAddress,
+    Imports,
     JsonLogs,
     Listen,
     Packages,
@@ -34,6 +35,7 @@ def serve(
     public_host: PublicHost = "",
     domain: Domain = "innkeeper.local",
     packages: Packages = None,
+    imports: Imports = None,
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a panel and a node in this process, with everything kept in one folder."""
@@ -43,7 +45,7 @@ def serve(
     host, port = split_listen(listen)
     embedded = Embedded(data=data.absolute(), host=host, port=port, ready_file=ready_file, sample=not no_sample,
                         stop_servers=stop_servers_on_exit, game_address=game_address, public_host=public_host,
-                        domain=domain, packages=packages)  # fmt: skip
+                        domain=domain, packages=packages, imports=tuple(imports or ()))  # fmt: skip
     run(embedded.run, json_logs=json_logs)
 
 
@@ -78,6 +80,9 @@ def node(
     ] = None,
     ready_file: ReadyFile = None,
     stop_servers_on_exit: StopOnExit = False,
+    game_address: GameAddress = "127.0.0.1",
+    public_host: PublicHost = "",
+    imports: Imports = None,
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a node by itself; panels reach it over NATS."""
@@ -85,5 +90,6 @@ def node(
     from innkeeper.cli.separate import SeparateNode
 
     separate = SeparateNode(data=data.absolute(), bus=bus, name=name or socket.gethostname().partition(".")[0], token=token,
-                            ready_file=ready_file, stop_servers=stop_servers_on_exit)  # fmt: skip
+                            ready_file=ready_file, stop_servers=stop_servers_on_exit, game_address=game_address,
+                            public_host=public_host, imports=tuple(imports or ()))  # fmt: skip
     run(separate.run, json_logs=json_logs)

@@ -3,7 +3,7 @@
 Knows nothing of the product. Wall time is for people and records, monotonic time is for waiting.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic, time_ns
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class SystemClock:
 
 def microseconds(moment: datetime) -> int:
     """Return `moment` (zone-aware) as whole microseconds since 1970 UTC."""
-    return int((moment - EPOCH).total_seconds() * 1_000_000)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def from_microseconds(value: int) -> datetime:

@@ -93,6 +93,7 @@ class Asks:
             wire.MakeDirectory: files.make_directory,
             wire.DeleteFile: files.delete,
             wire.RenameFile: files.rename,
+            wire.WriteConfig: files.write_config,
         }
 
     async def answer(self, payload: bytes) -> bytes:

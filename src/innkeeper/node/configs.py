@@ -35,6 +35,8 @@ class ConfigWriter:
             jail.make_directory(posixpath.dirname(write.path), parents=True)
         if len(content) > MAX_CONFIG_BYTES:
             raise ConfigUnreadable(f"{write.path} is larger than {MAX_CONFIG_BYTES} bytes")
-        fresh = one.edit(content, write.values)
+        present = one.read(content) if write.initial else {}
+        values = {key: value for key, value in write.initial.items() if key not in present}
+        fresh = one.edit(content, {**values, **write.values})
         if fresh != content:
             jail.write(write.path, fresh)

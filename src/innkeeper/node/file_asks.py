@@ -26,7 +26,14 @@ _ENTRY_BYTES = 96
 class FileAsks:
     """Answers; `jail(server)` and `archives(server)` give the jails of its files and of its archives, or raise."""
 
-    def __init__(self, jail: Callable[[UUID], Jail], archives: Callable[[UUID], Jail], uploads: Uploads) -> None:
+    def __init__(
+        self,
+        jail: Callable[[UUID], Jail],
+        archives: Callable[[UUID], Jail],
+        uploads: Uploads,
+        write_config: Callable[[Jail, wire.ConfigWrite], None],
+    ) -> None:
+        self._write_config = write_config
         self._jail = jail
         self._archives = archives
         self._uploads = uploads
@@ -61,6 +68,10 @@ class FileAsks:
 
     async def finish(self, ask: wire.FinishUpload) -> wire.Done:
         await self._uploads.finish(ask.upload, keep=ask.keep)
+        return wire.Done()
+
+    async def write_config(self, ask: wire.WriteConfig) -> wire.Done:
+        await in_thread(self._write_config, self._jail(ask.server), ask.write)
         return wire.Done()
 
     async def make_directory(self, ask: wire.MakeDirectory) -> wire.Done:

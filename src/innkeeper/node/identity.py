@@ -51,13 +51,13 @@ def save_identity(path: Path, identity: Identity) -> None:
     write_private(path, msgspec.json.encode(identity))
 
 
-async def enrol(bus: Bus, *, token: str, name: str, facts: NodeFacts, path: Path) -> Identity:
-    """Become a node of the panel that gave out `token`, and keep the identity at `path`.
+async def enrol(bus: Bus, wish: Enrol, path: Path) -> Identity:
+    """Become a node of the panel that gave out the token of `wish`, and keep the identity at `path`.
 
     Raises EnrolmentRefused, and BusError where no panel answers; the token is then still good, unless the answer was
     lost on its way.
     """
-    reply = await bus.request(PANEL_ENROL, encode(Enrol(token=token, name=name, facts=facts)), ENROL_TIMEOUT)
+    reply = await bus.request(PANEL_ENROL, encode(wish), ENROL_TIMEOUT)
     answer: Enrolled | Refusal = decode(reply, Enrolled | Refusal)
     if isinstance(answer, Refusal):
         raise EnrolmentRefused(answer.message)

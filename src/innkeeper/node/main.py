@@ -40,7 +40,7 @@ from innkeeper.node.stopping import stop_all_servers
 from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.node.supervisor.runner import ServerRunner
 from innkeeper.wire.bus import Bus
-from innkeeper.wire.messages import Block, DesiredServer, ObservedServer
+from innkeeper.wire.messages import Block, DesiredServer, Enrol, ObservedServer
 
 __all__ = ["NodeOptions", "NotEnrolled", "open_node", "stop_all_servers"]
 
@@ -52,6 +52,10 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "node"
     token: str | None = None
     """For enrolment; used once, and not at all by a node that is enrolled."""
+    address: str = "127.0.0.1"
+    """Told at enrolment: where its game servers listen."""
+    public_host: str = ""
+    """Told at enrolment: what players type; empty: the address."""
     imports: list[Path] = []
     """Directories of this host that servers may be installed from."""
     first_uid: int = FIRST_UID
@@ -126,7 +130,8 @@ async def _enrolled(options: NodeOptions, bus: Bus, data: DataFolder, runtime: P
             data.root, runtimes=[runtime.name], isolation=runtime.describe(), tools=tool_versions(path)
         )
     )
-    return await enrol(bus, token=options.token, name=options.name, facts=facts, path=data.identity)
+    wish = Enrol(token=options.token, name=options.name, facts=facts, address=options.address, public_host=options.public_host)
+    return await enrol(bus, wish, data.identity)
 
 
 def _assemble(
@@ -186,6 +191,7 @@ def _assemble(
         runtimes=[runtime],
         make_runner=make_runner,
         slots=slots,
+        write_config=write_config,
         isolation=runtime.describe(),
         tools_path=tools_path,
         sample_interval=options.sample_interval,

@@ -6,6 +6,7 @@ it is logged, and answered as `node_failed` without its text.
 
 from typing import Any
 
+from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.node.files import errors as jail
 from innkeeper.wire.codec import BadMessage
 from innkeeper.wire.messages import Refusal
@@ -30,6 +31,7 @@ REFUSALS: dict[str, str] = {
     "no_space_left": "There is no space left.",
     "file_is_busy": "The folder is being changed or locked by the game; try again.",
     "storage_failed": "The storage failed.",
+    "config_is_unreadable": "The config file cannot be understood.",
     "no_such_upload": "There is no such upload; it may have been given up after a long silence.",
     "upload_offset_is_wrong": "The part does not follow what was written so far.",
     "too_many_uploads": "Too many uploads are under way.",
@@ -71,6 +73,8 @@ def refusal_of(error: Exception) -> Refusal | None:
             return Refusal(code=error.code, message=str(error), data=error.data)
         case jail.JailError():
             return Refusal(code=JAIL_CODES[type(error)], message=str(error), data={"path": error.path})
+        case ConfigUnreadable():
+            return Refusal(code="config_is_unreadable", message=str(error))
         case BadMessage():
             return Refusal(code="message_is_invalid", message=REFUSALS["message_is_invalid"])
     return None

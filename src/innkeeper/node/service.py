@@ -111,6 +111,7 @@ class NodeService:
         runtimes: Sequence[Runtime],
         make_runner: MakeRunner,
         slots: StartSlots,
+        write_config: Callable[[Jail, wire.ConfigWrite], None],
         isolation: Sequence[str] = (),
         tools_path: str | None = None,
         sample_interval: timedelta = TICK,
@@ -131,7 +132,7 @@ class NodeService:
         self._tasks = TaskSet(f"node {str(identity.node)[:8]}")
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._uploads = Uploads(clock)
-        self._asks = Asks(self, FileAsks(lambda server: self._find(server).jail, self._archives, self._uploads))
+        self._asks = Asks(self, FileAsks(self._jail_of, self._archives, self._uploads, write_config))
         self._outbox = Outbox(bus, identity, observed=self.observed, facts=self._facts)
         self._broadcast = Broadcast(bus, identity.node)
         self._sampler = Sampler(
@@ -276,6 +277,9 @@ class NodeService:
         return self._find(server).journal
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _jail_of(self, server: UUID) -> Jail:
+        return self._find(server).jail
 
     def _find(self, server: UUID) -> _Kept:
         kept = self._kept.get(server)

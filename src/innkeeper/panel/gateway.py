@@ -124,6 +124,9 @@ class BusGateway:
     async def finish_upload(self, server: Server, upload: str, *, keep: bool) -> None:
         await self._ask_of(server, wire.FinishUpload(upload=upload, keep=keep), wire.Done)
 
+    async def write_config(self, server: Server, file: ConfigFile) -> None:
+        await self._ask_of(server, wire.WriteConfig(server=server.uuid, write=_config(file)), wire.Done)
+
     async def make_directory(self, server: Server, path: str) -> None:
         await self._ask_of(server, wire.MakeDirectory(server=server.uuid, path=path), wire.Done)
 
@@ -220,7 +223,7 @@ def desired_server(item: Desired) -> wire.DesiredServer:
 
 
 def _config(file: ConfigFile) -> wire.ConfigWrite:
-    return wire.ConfigWrite(path=file.path, format=file.format, values=file.values)
+    return wire.ConfigWrite(path=file.path, format=file.format, values=file.values, initial=file.initial)
 
 
 def _lines(read: wire.ConsoleRead) -> Lines:

@@ -115,7 +115,8 @@ class Inbox:
     async def _enrol(self, payload: bytes) -> bytes:
         async def answer() -> wire.Message:
             enrol = decode(payload, wire.Enrol)
-            node, secret = await self._nodes.enrol(enrol.token, enrol.name, _facts(enrol.facts))
+            node, secret = await self._nodes.enrol(enrol.token, enrol.name, _facts(enrol.facts), address=enrol.address,
+                                                   public_host=enrol.public_host)  # fmt: skip
             return wire.Enrolled(node=node.uuid, secret=secret)
 
         return await self._answered(answer)

@@ -32,15 +32,15 @@ from innkeeper.core.work import Works
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet, every
-from innkeeper.panel.api.application import api_application
-from innkeeper.panel.dialects.exaroton.application import exaroton_application
+from innkeeper.panel.api.app import api_application
+from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.gateway import BusGateway
 from innkeeper.panel.http.front import Front
 from innkeeper.panel.http.serving import HttpServer
 from innkeeper.panel.inbox import Inbox
 from innkeeper.panel.passwords import Argon2Hasher
 from innkeeper.panel.product import Product, Settings
-from innkeeper.panel.web.application import web_application
+from innkeeper.panel.web.app import web_application
 from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
 from innkeeper.wire.bus import Bus

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from innkeeper.core.catalog.model import ConfigFile
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.files.errors import (
     FileExists,
@@ -122,6 +123,8 @@ class ScriptedGateway:
         self.consoles: dict[UUID, ScriptedConsole] = {}
         self.trees: dict[UUID, dict[str, bytes | None]] = {}
         """Files by server and path; None: a folder."""
+        self.configs: dict[UUID, dict[str, dict[str, str]]] = {}
+        """Config values that were set, by server, path and key."""
         self.archives: dict[tuple[UUID, str], bytes] = {}
         self._uploads: dict[str, tuple[UUID, str, bool, bytearray]] = {}
         self._seen_orders: set[UUID] = set()
@@ -300,6 +303,11 @@ class ScriptedGateway:
         else:
             self._make_parents(self._tree(server), path)
             self._tree(server)[path] = bytes(content)
+
+    async def write_config(self, server: Server, file: ConfigFile) -> None:
+        """Set values in a config file: kept in `configs`."""
+        self._answer()
+        self.configs.setdefault(server.uuid, {}).setdefault(file.path, {}).update(file.values)
 
     async def make_directory(self, server: Server, path: str) -> None:
         tree, path = self._tree(server), _clean(path)

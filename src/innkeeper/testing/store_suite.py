@@ -353,8 +353,8 @@ class NodePromises:
             await work.nodes.add_token(good)
             await work.nodes.add_token(a_token("late", None, NOON))
         async with stores.works() as work:
-            assert await work.nodes.take_token("bad", NOON) is None
             assert await work.nodes.take_token("late", NOON) is None
+            assert await work.nodes.take_token("bad", NOON) is None
             assert await work.nodes.take_token("good", NOON) == good
             assert await work.nodes.take_token("good", NOON) is None
 

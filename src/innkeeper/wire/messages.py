@@ -90,11 +90,14 @@ class Patterns(Message, frozen=True, kw_only=True):
 
 
 class ConfigWrite(Message, frozen=True, kw_only=True):
-    """Values that must stand in one of the game's config files when it starts; the rest of the file is the user's."""
+    """Values for one of the game's config files; the rest of the file is the user's."""
 
     path: str
     format: str
-    values: dict[str, str]
+    values: dict[str, str] = {}
+    """They must stand so."""
+    initial: dict[str, str] = {}
+    """They are written where the file has no such key."""
 
 
 class DesiredServer(Message, frozen=True, kw_only=True):
@@ -270,6 +273,10 @@ class Enrol(Message, frozen=True, kw_only=True):
     token: str
     name: str
     facts: NodeFacts
+    address: str = "127.0.0.1"
+    """Where its game servers listen, unless one says otherwise."""
+    public_host: str = ""
+    """What players type to reach it; empty: the address."""
 
 
 class Enrolled(Message, frozen=True, kw_only=True):
@@ -479,6 +486,13 @@ class DeleteFile(Message, frozen=True, kw_only=True):
     recursive: bool = True
 
 
+class WriteConfig(Message, frozen=True, kw_only=True):
+    """Set values in a config file now, whether the game runs or not."""
+
+    server: UUID
+    write: ConfigWrite
+
+
 class RenameFile(Message, frozen=True, kw_only=True):
     server: UUID
     source: str
@@ -494,7 +508,7 @@ class BeginArchive(Message, frozen=True, kw_only=True):
 
 Ask = (
     Apply | Remove | Announce | SendLine | ReadConsole | SearchConsole | FindPort | StatFile | ListFiles | ReadFile
-    | BeginUpload | UploadPart | FinishUpload | MakeDirectory | DeleteFile | RenameFile | BeginArchive
+    | BeginUpload | UploadPart | FinishUpload | MakeDirectory | DeleteFile | RenameFile | WriteConfig | BeginArchive
 )  # fmt: skip
 Answer = (
     Done | ConsoleRead | ConsoleFound | PortFound | FileEntry | FilesListed | FilePart | UploadBegun | Refusal

@@ -18,7 +18,7 @@ from innkeeper.node.identity import (
     save_identity,
 )
 from innkeeper.node.layout import DataFolder, DataFolderInUse, write_private
-from innkeeper.wire.messages import DesiredServer, Refusal
+from innkeeper.wire.messages import DesiredServer, Enrol, Refusal
 from tests.unit.node.fakes import FACTS, NODE, FakePanel
 
 SERVER = UUID(int=5)
@@ -84,7 +84,7 @@ def test_an_identity_is_kept_and_never_shown(data: DataFolder) -> None:
 
 
 async def test_a_token_is_exchanged_for_an_identity(data: DataFolder, bus: InProcessBus, panel: FakePanel) -> None:
-    identity = await enrol(bus, token="t", name="inn", facts=FACTS, path=data.identity)
+    identity = await enrol(bus, Enrol(token="t", name="inn", facts=FACTS), data.identity)
     assert identity == load_identity(data.identity) == Identity(NODE, "s3cret")
     assert [(ask.token, ask.name) for ask in panel.enrols] == [("t", "inn")]
 
@@ -92,7 +92,7 @@ async def test_a_token_is_exchanged_for_an_identity(data: DataFolder, bus: InPro
 async def test_a_refused_token_leaves_no_identity(data: DataFolder, bus: InProcessBus, panel: FakePanel) -> None:
     panel.refusing = Refusal(code="node_is_unknown", message="the token was used")
     with pytest.raises(EnrolmentRefused, match="was used"):
-        await enrol(bus, token="t", name="inn", facts=FACTS, path=data.identity)
+        await enrol(bus, Enrol(token="t", name="inn", facts=FACTS), data.identity)
     assert load_identity(data.identity) is None
 
 

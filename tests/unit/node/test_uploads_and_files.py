@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.asks import Asks
 from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import EscapesJail, JailError, NameRefused, NotFound, NotPermitted
@@ -29,7 +31,8 @@ class Room:
         self.archives.mkdir()
         self.clock = FakeClock()
         self.uploads = Uploads(self.clock)
-        self.asks = FileAsks(lambda _: Jail(self.files), lambda _: Jail(self.archives), self.uploads)
+        write_config = ConfigWriter([Properties()])
+        self.asks = FileAsks(lambda _: Jail(self.files), lambda _: Jail(self.archives), self.uploads, write_config)
 
     async def begin(self, path: str = "a.txt") -> str:
         return (await self.asks.begin_upload(wire.BeginUpload(server=SERVER, path=path))).upload

@@ -99,6 +99,9 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     format: str
     values: dict[str, str] = {}
+    """Set before every start, over the user's."""
+    initial: dict[str, str] = {}
+    """Set where the file has no such key."""
 
 
 class PlayerList(msgspec.Struct, frozen=True, kw_only=True):

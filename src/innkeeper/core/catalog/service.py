@@ -111,6 +111,15 @@ class Catalog:
         except (UnknownPlaceholder, msgspec.ValidationError) as error:
             raise PackageIsBroken(f"Package {package.name} cannot be used: {error}.", package=package.name) from error
 
+    def config_changes(self, server: Server, before: Mapping[str, PropertyValue]) -> list[ConfigFile]:
+        """Return what must be set in the game's files for the properties of `server` that were otherwise `before`."""
+        package = self.get(server.package)
+        files: dict[str, dict[str, str]] = {}
+        for item in package.properties:
+            if item.writes is not None and server.properties.get(item.name) != before.get(item.name):
+                files.setdefault(item.writes.file, {})[item.writes.key] = as_text(server.properties.get(item.name))
+        return [msgspec.structs.replace(file, values=files[file.path], initial={}) for file in package.config_files if file.path in files]
+
     def motd(self, server: Server) -> str:
         """Return what the server says of itself: its package's property for that, else its description."""
         package = self._packages.get(server.package)
@@ -224,5 +233,5 @@ def _config(package: Package, server: Server, known: Mapping[str, str]) -> list[
         if item.writes is not None and item.name in server.properties:
             file = files[item.writes.file]
             value = literal(as_text(server.properties[item.name]))
-            files[file.path] = msgspec.structs.replace(file, values={item.writes.key: value, **file.values})
+            files[file.path] = msgspec.structs.replace(file, initial={item.writes.key: value, **file.initial})
     return [msgspec.structs.replace(file, values={k: fill(v, known) for k, v in file.values.items()}) for file in files.values()]

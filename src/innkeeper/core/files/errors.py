@@ -43,6 +43,10 @@ class EscapesJail(Forbidden):
     """The path leads out of the server's folder."""
 
 
+class ConfigIsUnreadable(Conflict):
+    """The config file cannot be understood."""
+
+
 class StorageFailed(Unavailable):
     """The storage failed."""
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from innkeeper.core.catalog.model import Blueprint
+from innkeeper.core.catalog.model import Blueprint, ConfigFile
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.files.model import FileEntry
 from innkeeper.core.nodes.model import Node
@@ -90,6 +90,10 @@ class NodeGateway(Protocol):
 
     async def finish_upload(self, server: Server, upload: str, *, keep: bool) -> None:
         """Put the written file in place, or throw it away."""
+        ...
+
+    async def write_config(self, server: Server, file: ConfigFile) -> None:
+        """Set values in a config file now."""
         ...
 
     async def make_directory(self, server: Server, path: str) -> None: ...

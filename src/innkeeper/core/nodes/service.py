@@ -118,7 +118,7 @@ class NodeService:
             await self._activity.note(work, actor, "node.invited")
         return token, ends
 
-    async def enrol(self, token: str, name: str, facts: NodeFacts) -> tuple[Node, str]:
+    async def enrol(self, token: str, name: str, facts: NodeFacts, *, address: str, public_host: str) -> tuple[Node, str]:
         """Take in a node by its token; return it with its secret. Raise NodeIsUnknown, NodeNameIsTaken."""
         if not _NAME.fullmatch(name):
             raise NodeNameIsInvalid
@@ -126,7 +126,8 @@ class NodeService:
         async with self._works() as work:
             if await work.nodes.take_token(digest_of(token), now) is None:
                 raise NodeIsUnknown("The enrolment token is not valid, was used, or has expired.")
-            node = await work.nodes.add(Node(id=0, uuid=uuid7(), name=name, secret_digest=digest_of(secret), facts=facts, created_at=now))
+            node = await work.nodes.add(Node(id=0, uuid=uuid7(), name=name, secret_digest=digest_of(secret), facts=facts,
+                                             address=address, public_host=public_host, created_at=now))  # fmt: skip
             work.changed("node", node.id)
             await self._activity.note(work, None, "node.enrolled", data={"name": name})
         return node, secret

@@ -123,7 +123,10 @@ class ServerService:
         return server, operation
 
     async def change(self, actor: Actor, record: Record, changes: ServerChanges) -> Server:
-        """Change a server's settings; needs `settings.write`. What the game reads at its start counts from then on."""
+        """Change a server's settings; needs `settings.write`. What the game reads at its start counts from then on.
+
+        Properties that are kept in the game's files are written there at once: the files are the truth.
+        """
         server = self._directory.reach(actor, record, ServerPermission.SETTINGS_WRITE).server
         given = {key: value for key in changes.__struct_fields__ if (value := getattr(changes, key)) is not msgspec.UNSET}
         if "name" in given:
@@ -139,6 +142,8 @@ class ServerService:
             server = self._directory.get(server.id).server
             changed = msgspec.structs.replace(server, generation=server.generation + 1, **given)
             self._catalog.blueprint(changed)
+            for file in self._catalog.config_changes(changed, server.properties):
+                await self._gateway.write_config(server, file)
             async with self._works() as work:
                 await work.servers.update(changed)
                 work.changed("server", server.id)

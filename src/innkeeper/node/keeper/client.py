@@ -120,6 +120,7 @@ class Lost(msgspec.Struct, frozen=True):
     pid_starttime: int | None
     leftovers: list[int]
     started_us: int
+    mark: str
 
 
 class Never(msgspec.Struct, frozen=True):
@@ -153,13 +154,13 @@ def inspect(keep_dir: Path) -> Inspection:
         return Ended(run_id, msgspec.convert(known["exit"], Exited), started_us, notes)
     if lives:
         return Running(run_id, pid, started_us, notes)
-    left = leftovers(run_id, pid, known["pid_starttime"])
-    return Lost(run_id, pid, known["pid_starttime"], left, started_us)
+    left = leftovers(known["mark"], pid, known["pid_starttime"])
+    return Lost(run_id, pid, known["pid_starttime"], left, started_us, known["mark"])
 
 
 def kill_lost(lost: Lost) -> list[int]:
     """Kill what a lost run left; blocks up to seconds. Return what would not die."""
-    return kill_leftovers(lost.run_id, lost.pid, lost.pid_starttime)
+    return kill_leftovers(lost.mark, lost.pid, lost.pid_starttime)
 
 
 class Zygote:

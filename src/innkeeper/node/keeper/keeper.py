@@ -111,7 +111,7 @@ class Keeper:
             raise LaunchError(f"{self._keep_dir}/{frames.SPEC_NAME} is missing or damaged")
         before = state.read_json(self._keep_dir, frames.STATE_NAME)
         if before and before.get("state") in (state.STARTING, state.RUNNING):
-            left = kill_leftovers(before["run_id"], before.get("pid"), before.get("pid_starttime"))
+            left = kill_leftovers(before["mark"], before.get("pid"), before.get("pid_starttime"))
             if left:
                 raise LaunchError(f"processes of an earlier run do not die: {left}")
         return spec
@@ -119,6 +119,7 @@ class Keeper:
     def _begin(self, spec: dict[str, Any]) -> None:
         self._state = {
             "run_id": spec["run_id"],
+            "mark": os.urandom(16).hex(),
             "keeper_pid": os.getpid(),
             "pid": None,
             "pid_starttime": None,
@@ -150,7 +151,7 @@ class Keeper:
         keeper_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
-            become_game(spec, self._slave, writing, keeper_pid)
+            become_game(spec, self._state["mark"], self._slave, writing, keeper_pid)
         os.close(writing)
         told = b""
         while piece := os.read(reading, 4096):

@@ -52,14 +52,14 @@ def make_raw(fd: int, rows: int, columns: int) -> None:
     termios.tcsetwinsize(fd, (rows, columns))
 
 
-def become_game(spec: dict[str, Any], terminal: int, report: int, keeper_pid: int) -> NoReturn:
+def become_game(spec: dict[str, Any], mark: str, terminal: int, report: int, keeper_pid: int) -> NoReturn:
     """Turn this freshly forked process into the game; never returns."""
 
     def note(text: str) -> None:
         os.write(report, f"note {_one_line(text)}\n".encode(errors="replace"))
 
     try:
-        _become_game(spec, terminal, report, keeper_pid, note)
+        _become_game(spec, mark, terminal, report, keeper_pid, note)
     except LaunchError as error:
         os.write(report, f"error {error.number} {_one_line(str(error))}\n".encode(errors="replace"))
     except OSError as error:
@@ -71,11 +71,11 @@ def become_game(spec: dict[str, Any], terminal: int, report: int, keeper_pid: in
 
 
 def _become_game(
-    spec: dict[str, Any], terminal: int, report: int, keeper_pid: int, note: Callable[[str], None]
+    spec: dict[str, Any], mark: str, terminal: int, report: int, keeper_pid: int, note: Callable[[str], None]
 ) -> None:
     argv = [os.fsencode(word) for word in spec["argv"]]
     environment = {os.fsencode(name): os.fsencode(value) for name, value in spec["env"].items()}
-    environment[RUN_MARK.encode()] = os.fsencode(spec["run_id"])
+    environment[RUN_MARK.encode()] = mark.encode()
     if not argv or not argv[0]:
         raise LaunchError("there is no command to execute", errno.ENOENT)
     _reset_signals()

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 
-RUN_MARK = "INNKEEPER_RUN_ID"
+RUN_MARK = "INNKEEPER_RUN_MARK"
 _STATE, _PARENT, _STARTTIME = 0, 1, 19
 
 
@@ -63,13 +63,13 @@ def kill_quietly(pid: int, signum: int = signal.SIGKILL) -> bool:
     return True
 
 
-def leftovers(run_id: str, pid: int | None, pid_starttime: int | None) -> list[int]:
+def leftovers(mark: str, pid: int | None, pid_starttime: int | None) -> list[int]:
     """Return what still lives of a run whose keeper is dead.
 
     A process belongs to it where it is the game itself (its start time tells a number given anew) or where the run's
     mark stands in its environment, which all descendants inherit unless they empty it on purpose.
     """
-    mark = f"{RUN_MARK}={run_id}".encode()
+    variable = f"{RUN_MARK}={mark}".encode()
     found = []
     for name in os.listdir("/proc"):
         if not name.isdecimal() or int(name) == os.getpid():
@@ -78,16 +78,16 @@ def leftovers(run_id: str, pid: int | None, pid_starttime: int | None) -> list[i
         fields = _stat(candidate)
         if not fields or fields[_STATE] in (b"Z", b"X"):
             continue
-        if (candidate == pid and int(fields[_STARTTIME]) == pid_starttime) or mark in _environment(candidate):
+        if (candidate == pid and int(fields[_STARTTIME]) == pid_starttime) or variable in _environment(candidate):
             found.append(candidate)
     return found
 
 
-def kill_leftovers(run_id: str, pid: int | None, pid_starttime: int | None, rounds: int = 200) -> list[int]:
+def kill_leftovers(mark: str, pid: int | None, pid_starttime: int | None, rounds: int = 200) -> list[int]:
     """Kill what still lives of a run whose keeper is dead, until nothing does; return what would not die."""
     left: list[int] = []
     for _ in range(rounds):
-        left = leftovers(run_id, pid, pid_starttime)
+        left = leftovers(mark, pid, pid_starttime)
         if not left:
             break
         for candidate in left:

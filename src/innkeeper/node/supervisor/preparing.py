@@ -53,7 +53,8 @@ def prepare(
         jail = jail_of(desired, place, runtime)
         for write in desired.config:
             values = {key: fill(value, known) for key, value in write.values.items()}
-            write_config(jail, ConfigWrite(path=write.path, format=write.format, values=values))
+            initial = {key: fill(value, known) for key, value in write.initial.items()}
+            write_config(jail, ConfigWrite(path=write.path, format=write.format, values=values, initial=initial))
         if desired.port is not None:
             check_port(desired.address, desired.port, desired.protocol)
         return runtime.plan(

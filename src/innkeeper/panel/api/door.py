@@ -1,13 +1,14 @@
 """The one door: who asks, whether they may, and what the path means.
 
 A guard over every route reads what the route declares (`panel.http.needs`) and nothing else decides. What it found is
-given to handlers by the names `actor`, `record` and `operation`. A route that declares nothing is refused to everybody.
+given to handlers by the names `actor`, `record` and `found` (an operation). A route that declares nothing is refused to everybody.
 """
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.exceptions import WebSocketException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Dependency
@@ -55,13 +56,13 @@ class Door:
         try:
             await self._admit(connection, handler.opt.get("needs"))
         except CoreError as error:
-            if connection.scope["type"] == "websocket":
+            if connection.scope["type"] is ScopeType.WEBSOCKET:
                 code = REFUSED + status_of(type(error))
-                raise WebSocketException(encode_error(body_of(error)).decode(), code=code) from error
+                raise WebSocketException(detail=encode_error(body_of(error)).decode(), code=code) from error
             raise
 
     async def _admit(self, connection: Connection, needs: Needs | None) -> None:
-        state: dict[str, Any] = cast("dict[str, Any]", connection.scope["state"])
+        state = connection.scope["state"]
         match needs:
             case None:
                 raise RouteIsUndeclared
@@ -76,7 +77,7 @@ class Door:
                 state["actor"] = actor = self.authenticate(connection)
                 wanted = ServerPermission(permission or "")
                 if "operation" in connection.path_params:
-                    state["operation"] = await self._operation(actor, connection, wanted)
+                    state["found"] = await self._operation(actor, connection, wanted)
                 else:
                     state["record"] = self._product.servers.find(actor, connection.path_params["server"], wanted)
 
@@ -86,7 +87,7 @@ class Door:
         client = connection.scope.get("client")
         address = address_of((client[0], client[1]) if client else None)
         header = connection.headers.get("authorization")
-        ticket = connection.query_params.get("ticket") if connection.scope["type"] == "websocket" else None
+        ticket = connection.query_params.get("ticket") if connection.scope["type"] is ScopeType.WEBSOCKET else None
         if header is None and ticket is not None:
             return self._tickets.redeem(ticket, connection.path_params["server"], address)
         return self._product.authority.authenticate(bearer_of(header), via, address)
@@ -118,7 +119,12 @@ def dependencies(product: Product) -> dict[str, Provide]:
     async def record(scope: Any) -> Any:
         return scope["state"]["record"]
 
-    async def operation(scope: Any) -> Any:
-        return scope["state"]["operation"]
+    async def found(scope: Any) -> Any:
+        return scope["state"]["found"]
 
-    return {"product": Provide(house), "actor": Provide(actor), "record": Provide(record), "operation": Provide(operation)}
+    return {
+        "product": Provide(house),
+        "actor": Provide(actor),
+        "record": Provide(record),
+        "found": Provide(found),
+    }

@@ -39,8 +39,6 @@ FilePath = Annotated[
 ]
 
 
-
-
 class SignIn(msgspec.Struct, frozen=True):
     """Who signs in."""
 

@@ -84,7 +84,7 @@ def test_a_torn_tail_is_cut_off_and_numbering_goes_on(cut, garbage):
         assert writer.next_seq == before
         writer.append(5, b"next\n")
         writer.close()
-        assert [b"one", b"two", b"three", b"four"][: before - 1] + [b"next"] == lines_of(JournalReader(folder).read(0))
+        assert [*[b"one", b"two", b"three", b"four"][: before - 1], b"next"] == lines_of(JournalReader(folder).read(0))
 
 
 def test_an_empty_and_a_missing_journal(tmp_path):

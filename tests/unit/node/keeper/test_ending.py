@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from innkeeper.node.keeper.client import Ended, Lost, inspect, kill_lost
-
 from tests.unit.node.keeper.conftest import is_dead, until
 
 STUBBORN = """
@@ -119,7 +118,7 @@ print(sorted(os.environ), os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.get
     await server.exited()
     *descriptors, rest = server.output().decode().splitlines()
     assert descriptors == ["0 True", "1 True", "2 True"]
-    assert "['INNKEEPER_RUN_ID', 'LANG', 'PATH']" in rest
+    assert "['INNKEEPER_RUN_MARK', 'LANG', 'PATH']" in rest
     assert "True True os.terminal_size(columns=200, lines=40)" in rest
 
 
@@ -172,7 +171,7 @@ async def test_a_record_torn_by_a_crash_is_not_believed(server):
 
 async def test_a_run_cut_off_by_a_machine_that_went_down_is_lost(server):
     (server.keep / "lock").touch()
-    record = {"run_id": "x", "keeper_pid": 1, "pid": 1, "pid_starttime": 12345678901, "started_us": 1}
+    record = {"run_id": "x", "mark": "m", "keeper_pid": 1, "pid": 1, "pid_starttime": 12345678901, "started_us": 1}
     record |= {"state": "running", "exit": None, "error": None, "notes": []}
     Path(server.keep / "state.json").write_bytes(msgspec.json.encode(record))
     found = inspect(server.keep)

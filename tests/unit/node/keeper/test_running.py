@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from innkeeper.node.console.journal import Block, JournalReader
 from innkeeper.node.keeper.client import (
@@ -24,6 +25,7 @@ from innkeeper.node.keeper.client import (
     NotRunning,
     RequestRefused,
     Running,
+    Zygote,
     inspect,
 )
 
@@ -215,9 +217,8 @@ async def test_a_keep_folder_with_a_very_long_path(tmp_path: Path, zygote):
 
 
 async def test_signals_go_to_the_game_alone(server):
-    await server.python(
-        "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'usr1\\n'))\nprint('up', flush=True)\nwhile True: time.sleep(1)"
-    )
+    hear = "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'usr1\\n'))"
+    await server.python(f"{hear}\nprint('up', flush=True)\nwhile True: time.sleep(1)")
     await server.printed(b"up\n")
     link = await server.link()
     await link.signal(signal.SIGUSR1)
@@ -237,3 +238,22 @@ async def test_the_keeper_is_nobodys_child_and_outlives_its_zygote(server, zygot
     await link.send(b"still here\n")
     await server.printed(b"still here\n")
     link.close()
+
+
+def test_a_link_works_on_uvloop_too(tmp_path: Path):
+    async def live() -> list[object]:
+        zygote, keep = Zygote(tmp_path / "node"), tmp_path / "keep"
+        keep.mkdir()
+        spec = {"run_id": "r", "argv": ["sh", "-c", "read x; echo $x"], "env": {"PATH": "/bin:/usr/bin"}}
+        (keep / "spec.json").write_bytes(msgspec.json.encode(spec))
+        await zygote.spawn(keep, tmp_path / "journal")
+        link = await KeeperLink.connect(keep)
+        await link.send(b"word\n")
+        told = [event async for together in link.blocks for event in together]
+        link.close()
+        await zygote.quit()
+        return told
+
+    block, exited = uvloop.run(live())
+    assert isinstance(block, Block) and block.payload == b"word\n"
+    assert isinstance(exited, Exited) and exited.code == 0

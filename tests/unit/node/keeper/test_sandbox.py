@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from innkeeper.node.keeper.client import LaunchFailed
+from tests.unit.node.keeper.conftest import PYTHON
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a game its own view of the files")
 
@@ -53,8 +54,6 @@ async def test_the_neighbours_and_the_database_are_not_there(server, data):
 
 
 async def test_hidden_folders_that_could_be_entered_are_hidden_all_the_same(server, data):
-    for path in (data, data.parent, *data.parent.parents[:-2]):
-        pass
     isolation = {"visible": [[str(data / "servers" / "one"), "rw"]], "hide": ["/opt"]}
     assert await shown(server, "ls /opt", isolation) == []
 
@@ -105,7 +104,7 @@ async def test_a_single_visible_file_and_a_hidden_folder_within_a_visible_one(se
     (own / "secrets" / "key").write_text("k")
     visible = [[str(own), "rw"], [str(data / "database"), "ro"]]
     isolation = {"visible": visible, "hide": [str(data), str(own / "secrets")]}
-    os.chmod(data / "database", 0o644)
+    (data / "database").chmod(0o644)
     lines = await shown(server, f"cat {data}/database; echo; ls {own}/secrets", isolation)
     assert lines == ["secret"]
 
@@ -127,8 +126,6 @@ sandbox.enter({{'visible': [['{open_folder}', 'ro']], 'hide': ['/opt']}}, {UID},
     source = Path(__file__).parents[4] / "src"
     environment = {"PATH": "/usr/bin:/bin"}
     script = f"import os, sys; sys.path.append({str(source)!r})" + program
-    from tests.unit.node.keeper.conftest import PYTHON
-
     await server.start([PYTHON, "-I", "-S", "-c", script], env=environment)
     await server.exited()
     assert server.output().decode().startswith("note other servers' files are not hidden from this one: ")

@@ -6,12 +6,12 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from innkeeper.node.keeper import client, zygote as zygote_module
+from innkeeper.node.keeper import client
+from innkeeper.node.keeper import zygote as zygote_module
 from innkeeper.node.keeper.client import LaunchFailed, Zygote
 from tests.unit.node.keeper.conftest import PYTHON, is_dead, until
 

@@ -67,7 +67,9 @@ async def search_console(
     return views.LinesView(lines, following)
 
 
-@post("/servers/{server:uuid}/command", opt=on_server(ServerPermission.CONSOLE_WRITE), tags=["console"], status_code=204)
+@post(
+    "/servers/{server:uuid}/command", opt=on_server(ServerPermission.CONSOLE_WRITE), tags=["console"], status_code=204
+)
 async def command(product: House, actor: Asker, record: Reached, data: Command) -> None:
     """Type one line on the game's console."""
     await product.console.command(actor, record, data.command)

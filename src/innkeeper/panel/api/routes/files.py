@@ -78,14 +78,19 @@ async def write_file(
 
 
 @post(
-    "/servers/{server:uuid}/files/directory", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204
+    "/servers/{server:uuid}/files/directory",
+    opt=on_server(ServerPermission.FILES_WRITE),
+    tags=["files"],
+    status_code=204,
 )
 async def make_directory(product: House, actor: Asker, record: Reached, data: MakeDirectory) -> None:
     """Make a folder, with those above it."""
     await product.files.make_directory(actor, record, data.path)
 
 
-@post("/servers/{server:uuid}/files/rename", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204)
+@post(
+    "/servers/{server:uuid}/files/rename", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204
+)
 async def rename(product: House, actor: Asker, record: Reached, data: Rename) -> None:
     """Rename or move a file or folder; never over something."""
     await product.files.rename(actor, record, data.source, data.target)

@@ -31,7 +31,9 @@ async def list_players(record: Reached) -> views.ListView[OnlinePlayer]:
 async def list_samples(
     product: House,
     record: Reached,
-    since: Annotated[Moment | None, Parameter(query="since", description="From then on; an hour ago if left out.")] = None,
+    since: Annotated[
+        Moment | None, Parameter(query="since", description="From then on; an hour ago if left out.")
+    ] = None,
     until: Annotated[Moment | None, Parameter(query="until", description="Before then; now if left out.")] = None,
     cursor: Cursor = None,
     limit: Limit = MAX_PAGE,

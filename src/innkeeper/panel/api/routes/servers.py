@@ -86,7 +86,7 @@ async def delete_server(
     return await _accepted(product, await product.servers.delete(actor, record), wait)
 
 
-# -- power --------------------------------------------------------------------------------------------------------------
+# -- power ------------------------------------------------------------------------------------------------------------
 
 
 @post(
@@ -164,7 +164,7 @@ async def unsuspend(product: House, servers: Views, actor: Asker, record: Reache
     return _now(product, servers, actor, await product.servers.unsuspend(actor, record))
 
 
-# -- operations ---------------------------------------------------------------------------------------------------------
+# -- operations -------------------------------------------------------------------------------------------------------
 
 
 @get("/servers/{server:uuid}/operations", opt=on_server(ServerPermission.OPERATIONS_READ), tags=["operations"])
@@ -184,7 +184,7 @@ async def get_operation(product: House, found: Found, wait: Wait = None) -> view
     return views.operation(product, found)
 
 
-# -- sharing ------------------------------------------------------------------------------------------------------------
+# -- sharing ----------------------------------------------------------------------------------------------------------
 
 
 @get("/servers/{server:uuid}/grants", opt=on_server(ServerPermission.GRANTS_READ), tags=["grants"])
@@ -196,16 +196,16 @@ async def list_grants(product: House, record: Reached) -> views.ListView[views.G
 @get("/servers/{server:uuid}/grants/{account:uuid}", opt=on_server(ServerPermission.GRANTS_READ), tags=["grants"])
 async def get_grant(product: House, record: Reached, account: UUID) -> views.GrantView:
     """Show what an account is permitted by grant."""
-    found = next((item for item in views.grants(product, product.access.grants(record)) if item.account.id == account), None)
+    found = next(
+        (item for item in views.grants(product, product.access.grants(record)) if item.account.id == account), None
+    )
     if found is None:
         raise NoSuchGrant
     return found
 
 
 @put("/servers/{server:uuid}/grants/{account:uuid}", opt=on_server(ServerPermission.GRANTS_WRITE), tags=["grants"])
-async def put_grant(
-    product: House, actor: Asker, record: Reached, account: UUID, data: PutGrant
-) -> views.GrantView:
+async def put_grant(product: House, actor: Asker, record: Reached, account: UUID, data: PutGrant) -> views.GrantView:
     """Share a server with an account; nobody gives what they do not hold."""
     grant = await product.access.share(actor, record, _account_id(product, account), frozenset(data.permissions))
     view = views.grant(product, grant)

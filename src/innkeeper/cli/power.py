@@ -1,0 +1,158 @@
+"""`innkeeper servers start | stop | restart | kill | reinstall | suspend | unsuspend | delete | create`.
+
+They wait for the end of what they ask, and say how it stands meanwhile; `--no-wait` returns at once.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from innkeeper.cli.call import Call, verb
+from innkeeper.cli.failures import CommandFailed
+from innkeeper.cli.finding import ServerName, find_server
+from innkeeper.cli.servers import (
+    Cpu,
+    Disk,
+    Memory,
+    Port,
+    Properties,
+    Sure,
+    address_of,
+    confirm,
+    owner_and_node,
+    servers,
+)
+from innkeeper.cli.values import assignments, typed
+from innkeeper.cli.waiting import wait_for
+
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done; fail if it fails.")]
+Source = Annotated[str | None, typer.Option("--from", "--upload", metavar="SOURCE",
+                                            help="The server's files: a folder, a zip or tar archive here, or the "
+                                                 "https address of an archive.")]  # fmt: skip
+
+
+def _power(name: str, help_text: str) -> None:
+    def work(call: Call, server: ServerName, wait: Wait = True) -> None:
+        item = find_server(call.client, server)
+        operation = call.client.post(f"/servers/{item['id']}/{name}")
+        finish(call, item, operation, wait=wait)
+
+    work.__doc__ = help_text
+    work.__name__ = name
+    verb(servers, name)(work)
+
+
+_power("start", "Start a stopped server.")
+_power("stop", "Stop a server in order.")
+_power("restart", "Stop a running server and start it again.")
+_power("kill", "End a server at once, whatever it is doing. What it has not saved is lost.")
+_power("reinstall", "Install a stopped server anew; its files are kept.")
+
+
+@verb(servers, "delete")
+def delete_server(call: Call, server: ServerName, yes: Sure = False, wait: Wait = True) -> None:
+    """Delete a server with all its files. It is killed if it runs."""
+    item = find_server(call.client, server)
+    confirm(call, f"Delete {item['name']} ({item['id']}) with all its files?", yes)
+    operation = call.client.delete(f"/servers/{item['id']}")
+    if wait:
+        operation = wait_for(call.client, operation, item["name"], quiet=call.out.as_json)
+    call.out.result({"operation": operation}, f"{item['name']} is {'deleted' if wait else 'being deleted'}.")
+
+
+@verb(servers, "suspend")
+def suspend(call: Call, server: ServerName, reason: Annotated[str, typer.Option(help="Why.")] = "") -> None:
+    """Stop a server and forbid it to run."""
+    item = find_server(call.client, server)
+    call.out.result(call.client.post(f"/servers/{item['id']}/suspend", {"reason": reason}), f"{item['name']} is suspended.")
+
+
+@verb(servers, "unsuspend")
+def unsuspend(call: Call, server: ServerName) -> None:
+    """Let a suspended server run again; it is not started by this."""
+    item = find_server(call.client, server)
+    call.out.result(call.client.post(f"/servers/{item['id']}/unsuspend"), f"{item['name']} may run again.")
+
+
+@verb(servers, "create")
+def create(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="What it is to be called.")],
+    package: Annotated[str, typer.Option("--package", help="Its game; see `innkeeper packages ls`.")] = "minecraft",
+    runtime: Annotated[str | None, typer.Option(help="The program that runs the game.")] = None,
+    version: Annotated[str | None, typer.Option(help="The game's version.")] = None,
+    properties: Properties = [],  # noqa: B006 - typer needs a list
+    command: Annotated[str | None, typer.Option(metavar="COMMAND", help="What a custom server runs, as one text.")] = None,
+    source: Source = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    memory: Memory = None,
+    cpu: Cpu = None,
+    disk: Disk = None,
+    port: Port = None,
+    address: Annotated[str | None, typer.Option(help="The address it listens on; else the node's.")] = None,
+    node: Annotated[str | None, typer.Option(help="The node that keeps it: name or id.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose it is to be: username or id; else yours.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it once it is installed.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Make a server and install it."""
+    client = call.client
+    given = assignments(properties)
+    if command is not None:
+        given["command"] = command
+    upload: Callable[[str], None] | None = None
+    if source is not None and source.startswith(("https://", "http://")):
+        given["archive-url"] = source
+    elif source is not None:
+        from innkeeper.cli.unpacking import uploader
+
+        if not wait:
+            raise typer.BadParameter("files from here are uploaded once the server is installed: it needs --wait")
+        upload = uploader(call, source)
+    draft: dict[str, Any] = {"name": name, "package": package, "description": description,
+                             "start": start and upload is None}  # fmt: skip
+    draft |= {key: value for key, value in (("runtime", runtime), ("version", version), ("port", port),
+                                            ("address", address)) if value is not None}  # fmt: skip
+    draft |= owner_and_node(call, owner, node)
+    if given:
+        draft["properties"] = typed(given, client.get(f"/packages/{package}"))
+    limits = {"memory_mib": memory, "cpu_percent": cpu, "disk_mib": disk}
+    draft["limits"] = {key: value for key, value in limits.items() if value is not None}
+    made = client.post("/servers", draft)
+    server, operation = made["server"], made["operation"]
+    if wait:
+        operation = wait_for(client, operation, name, quiet=call.out.as_json)
+        if upload is not None:
+            upload(server["id"])
+            if start:
+                operation = client.post(f"/servers/{server['id']}/start")
+        elif start:
+            operation = _start_after(call, server["id"], operation)
+    finish(call, server, operation, wait=wait)
+
+
+def _start_after(call: Call, server: str, installation: dict[str, Any]) -> dict[str, Any]:
+    """Return the start that follows an installation, once there is one."""
+    import time
+
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        newest = call.client.get(f"/servers/{server}/operations", limit=1)["items"]
+        if newest and newest[0]["id"] != installation["id"]:
+            found: dict[str, Any] = newest[0]
+            return found
+        time.sleep(0.1)
+    raise CommandFailed("It is installed, but was not started.", code="not_started")
+
+
+def finish(call: Call, item: dict[str, Any], operation: dict[str, Any], *, wait: bool) -> None:
+    """Wait for an operation where that is wanted, and say how the server is."""
+    if wait:
+        operation = wait_for(call.client, operation, item["name"], quiet=call.out.as_json)
+        item = call.client.get(f"/servers/{item['id']}")
+        where = f" at {address_of(item)}" if item["state"] == "running" and address_of(item) else ""
+        text = f"{item['name']} is {item['state']}{where}."
+    else:
+        text = f"{item['name']}: {operation['verb']} was asked for (operation {operation['id']})."
+    call.out.result({"server": item, "operation": operation}, text)
