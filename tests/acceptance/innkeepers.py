@@ -196,6 +196,14 @@ class Innkeeper:
                 _end(left)
         assert not left, f"these live on: {[_told(process) for process in left]}"
 
+    async def node_is_online(self) -> None:
+        """Return once the panel knows that its node is there."""
+
+        async def look() -> bool:
+            return any(node["online"] for node in (await self.api.ask("GET", "/nodes"))["items"])
+
+        await eventually(look, "a node to be online")
+
     def _use_shared(self) -> None:
         if self.shared is not None and not (self.node_data / "shared").exists():
             self.node_data.mkdir(parents=True, exist_ok=True)
@@ -283,6 +291,7 @@ class Separate(Innkeeper):
             self._enrolled = True
         command = self.commands[part] = Command(part, self.folder, *arguments)
         await command.start()
+        await self.node_is_online()
 
     async def _start_nats(self) -> None:
         if self.nats.port == 0:

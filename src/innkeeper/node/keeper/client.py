@@ -341,6 +341,9 @@ class KeeperLink(asyncio.Protocol):
         except (TimeoutError, ConnectionError) as error:
             link.close()
             raise NotRunning(f"the keeper in {keep_dir} does not answer") from error
+        except asyncio.CancelledError:
+            link.close()
+            raise
         return link
 
     @property

@@ -232,12 +232,17 @@ class Keeper:
 
     def _read_terminal(self) -> bool:
         """Journal and announce what the game printed; return whether there was anything."""
+        if self._terminal.hung_up:
+            return False
         data = self._terminal.read()
         if data:
             self._keep(self._terminal.take(data, time.monotonic()))
-        elif self._terminal.hung_up:
-            self._epoll.unregister(self._terminal.fd)
+        self._notice_hang_up()
         return bool(data)
+
+    def _notice_hang_up(self) -> None:
+        if self._terminal.hung_up:
+            self._epoll.unregister(self._terminal.fd)
 
     def _keep(self, payload: bytes) -> None:
         if not payload:
@@ -393,14 +398,16 @@ class Keeper:
         """Give slow clients a moment to read to the end."""
         deadline = time.monotonic() + FAREWELL_PATIENCE
         exit_frame = frames.pack_frame(frames.EXIT, json.dumps(self._exit).encode())
+        if not self._terminal.hung_up:
+            self._epoll.unregister(self._terminal.fd)
         self._clients.close_told()
         while self._clients.any and time.monotonic() < deadline:
             for fd, events in self._epoll.poll(0.1):
                 if fd == self._clients.listener.fileno():
                     self._clients.accept(lambda: self._hello() + exit_frame)
-                elif fd == self._terminal.fd:
-                    self._epoll.unregister(fd)
-                elif fd != self._wakeup:
+                elif fd == self._wakeup:
+                    os.read(fd, 4096)
+                elif fd != self._terminal.fd:
                     self._clients.handle(fd, events, lambda *_: None)
             self._clients.close_told()
 

@@ -79,6 +79,7 @@ async def test_a_missing_working_folder_is_named(server):
         await server.start(["true"], cwd="/no/such/folder")
 
 
+@pytest.mark.slow
 async def test_a_second_keeper_for_the_same_server_is_impossible(server):
     await server.start(["sleep", "1000"])
     with pytest.raises(LaunchFailed, match="running already"):
@@ -189,6 +190,7 @@ async def test_control_characters_typed_are_characters_and_long_lines_stay_whole
     assert server.output() == b"%d %r\n" % (len(typed), typed[:4])
 
 
+@pytest.mark.slow
 async def test_input_that_nobody_reads_is_refused(server):
     await server.start(["sleep", "1000"])
     link = await server.link()

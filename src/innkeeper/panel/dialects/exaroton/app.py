@@ -44,6 +44,7 @@ def exaroton_application(product: Product) -> Litestar:
         exception_handlers={CoreError: refuse, HTTPException: refuse_http, Exception: confess},
         openapi_config=None,
         request_max_body_size=None,
+        logging_config=None,
     )
 
 

@@ -6,7 +6,9 @@ Derived from core's rows and turned back; never stored.
 import hashlib
 
 from innkeeper.core.servers.errors import NoSuchServer
-from innkeeper.kit.ids import ALPHABET, ShortIds
+from innkeeper.core.servers.model import Server
+from innkeeper.kit.ids import ALPHABET
+from innkeeper.panel.http.dialect_ids import DialectIds
 from innkeeper.panel.product import Product
 
 
@@ -14,15 +16,15 @@ class Ids:
     """The ids of one installation."""
 
     def __init__(self, product: Product) -> None:
-        self._servers = ShortIds(product.secret, "server")
+        self._ids = DialectIds(product.secret)
 
-    def of_server(self, server_id: int) -> str:
-        """Return the id of the server with that row id."""
-        return self._servers.encode(server_id)
+    def of_server(self, server: Server) -> str:
+        """Return the id of a server."""
+        return self._ids.exaroton(server)
 
     def server(self, text: str) -> int:
         """Return the row id of the server called `text`; raise NoSuchServer for what is no id."""
-        number = self._servers.decode(text)
+        number = self._ids.from_exaroton(text)
         if number is None:
             raise NoSuchServer
         return number

@@ -19,7 +19,7 @@ from litestar.exceptions import WebSocketDisconnect
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.console.model import Block
-from innkeeper.core.errors import CoreError
+from innkeeper.core.errors import CoreError, Unavailable
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import ALIVE
 from innkeeper.kit.broadcast import Overflowed
@@ -79,7 +79,7 @@ class ServerStream:
         changes = self._product.directory.changes
         with changes.listen() as news, self._product.authority.changes.listen() as rights:
             async with TaskSet(f"exaroton stream of {self._record.server.uuid}") as tasks:
-                await self._send_json({"type": "ready", "data": self._ids.of_server(self._record.server.id)})
+                await self._send_json({"type": "ready", "data": self._ids.of_server(self._record.server)})
                 if self._record.live.state in ALIVE:
                     await self._send_json({"type": "connected"})
                 for name, pump in (
@@ -103,6 +103,16 @@ class ServerStream:
         except CoreError as error:
             self._reason = error.message
         finally:
+            self._over.set()
+
+    async def _while_reached(self, pump: Awaitable[None]) -> None:
+        """Run the console's pump; when the node is lost the stream is, and the client asks again."""
+        try:
+            await pump
+        except Unavailable:
+            self._console = None
+            await self._send_json({"type": "disconnected", "data": "node-unreachable"})
+        except (WebSocketDisconnect, CoreError):
             self._over.set()
 
     # -- to the client ----------------------------------------------------------------------------------------------
@@ -186,7 +196,7 @@ class ServerStream:
             option = msgspec.convert(data, TailOption) if isinstance(data, dict) and isinstance(data.get("tail"), int) else TailOption()
             begun = asyncio.Event()
             pump = self._pump_console(min(max(0, option.tail), MAX_TAIL), begun.set)
-            self._console = tasks.start(self._until_over(pump), name="exaroton console")
+            self._console = tasks.start(self._while_reached(pump), name="exaroton console")
             await begun.wait()
         else:
             await self._send_json({"stream": "console", "type": "started"})

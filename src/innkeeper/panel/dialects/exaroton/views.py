@@ -94,7 +94,7 @@ class Views:
         node = product.nodes.get(server.node_id)
         hidden = status in WITHOUT_ADDRESS
         return ServerView(
-            id=self._ids.of_server(server.id),
+            id=self._ids.of_server(server),
             name=server.name,
             address=f"{server.name}.{product.settings.server_domain}",
             motd=product.catalog.motd(server),

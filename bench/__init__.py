@@ -1,0 +1,1 @@
+"""Benchmarks: what the product reaches, beside what this machine could do at the same moment. See README.md."""

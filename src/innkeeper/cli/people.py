@@ -1,0 +1,216 @@
+"""`innkeeper accounts | keys | roles`: who may do what."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from innkeeper.cli.call import Call, verb
+from innkeeper.cli.failures import CommandFailed
+from innkeeper.cli.finding import find, find_server
+from innkeeper.cli.output import ago, moment, note
+from innkeeper.cli.servers import Sure, confirm
+from innkeeper.cli.values import find_account, in_days
+
+accounts = typer.Typer(help="Who may sign in.", no_args_is_help=True)
+keys = typer.Typer(help="Your own API keys.", no_args_is_help=True)
+roles = typer.Typer(help="Permissions by name, given to accounts.", no_args_is_help=True)
+
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its username or id.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Its name, its id, or the beginning of its id.")]
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="Its name, its id, or the beginning of its id.")]
+PasswordFile = Annotated[Path | None, typer.Option(help="File with its password.")]
+
+
+# -- accounts -----------------------------------------------------------------------------------------------------------
+
+
+@verb(accounts, "ls")
+def list_accounts(call: Call) -> None:
+    """List accounts."""
+    found = call.client.pages("/accounts")
+    rows = [(item["username"], _standing(item), item["email"], moment(item["created_at"]), item["id"]) for item in found]
+    call.out.table(found, ("username", "standing", "email", "made", "id"), rows, empty="There is no account.")
+
+
+@verb(accounts, "create")
+def create_account(
+    call: Call,
+    username: Annotated[str, typer.Argument(help="Its username.")],
+    email: Annotated[str, typer.Option(help="Its e-mail address.")] = "",
+    superuser: Annotated[bool, typer.Option("--superuser", help="It may do everything.")] = False,
+    password_file: PasswordFile = None,
+) -> None:
+    """Make an account; without --password-file a random password is made and printed this once."""
+    password = _password(password_file)
+    made = call.client.post("/accounts", {"username": username, "email": email, "superuser": superuser,
+                                          "password": password or (chosen := secrets.token_urlsafe(15))})  # fmt: skip
+    shown = None if password else chosen
+    call.out.result(made | {"password": shown}, f"{made['username']} may sign in" + (f" with the password {shown}" if shown else "."))
+
+
+@verb(accounts, "set")
+def change_account(
+    call: Call,
+    account: Account,
+    email: Annotated[str | None, typer.Option(help="A new e-mail address.")] = None,
+    superuser: Annotated[bool | None, typer.Option(help="Whether it may do everything.")] = None,
+    disabled: Annotated[bool | None, typer.Option("--disabled/--enabled", help="Whether it is locked out.")] = None,
+    password_file: PasswordFile = None,
+    current_password_file: Annotated[Path | None, typer.Option(help="File with your password of now, to change your own.")] = None,
+) -> None:
+    """Change an account; a new password ends its sessions."""
+    wanted = {"email": email, "superuser": superuser, "disabled": disabled, "password": _password(password_file),
+              "current_password": _password(current_password_file)}  # fmt: skip
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what is to be changed")
+    changed = call.client.patch(f"/accounts/{find_account(call.client, account)}", changes)
+    call.out.result(changed, f"{changed['username']} is changed.")
+
+
+@verb(accounts, "delete")
+def delete_account(call: Call, account: Account, yes: Sure = False) -> None:
+    """Delete an account that owns no server."""
+    found = find_account(call.client, account)
+    confirm(call, f"Delete the account {account}?", yes)
+    call.client.delete(f"/accounts/{found}")
+    call.out.result({"id": found}, f"{account} is deleted.")
+
+
+def _standing(item: dict[str, Any]) -> str:
+    return "disabled" if item["disabled"] else "superuser" if item["superuser"] else "ordinary"
+
+
+def _password(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"The password cannot be read from {file}: {error}.") from error
+
+
+# -- keys ---------------------------------------------------------------------------------------------------------------
+
+
+@verb(keys, "ls")
+def list_keys(call: Call) -> None:
+    """List your API keys."""
+    found = call.client.pages("/keys")
+    rows = [(item["name"], "all of yours" if item["permissions"] is None else ", ".join(item["permissions"]),
+             ", ".join(item["networks"]) or "anywhere", moment(item["expires_at"]) or "never", ago(item["last_used_at"]) or "never",
+             item["id"]) for item in found]  # fmt: skip
+    call.out.table(found, ("name", "may", "from", "ends", "used ago", "id"), rows, empty="You have no key.")
+
+
+@verb(keys, "create")
+def create_key(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    permissions: Annotated[list[str], typer.Option("--permission", metavar="NAME", help="What it carries; all that you may if not given.")] = [],  # noqa: B006
+    networks: Annotated[list[str], typer.Option("--from", metavar="NETWORK", help="Address or network it may be used from.")] = [],  # noqa: B006
+    days: Annotated[int | None, typer.Option(min=1, help="How long it holds; for ever if not given.")] = None,
+) -> None:
+    """Make an API key of your own; it is printed this once."""
+    made = call.client.post("/keys", {"name": name, "permissions": permissions or None, "networks": networks, "expires_at": in_days(days)})
+    call.out.result(made, made["secret"])
+    if not call.out.as_json:
+        note("Keep it: it is not shown again.")
+
+
+@verb(keys, "revoke")
+def revoke_key(call: Call, key: Key) -> None:
+    """End one of your API keys at once."""
+    item = find(call.client, "/keys", key, "key")
+    call.client.delete(f"/keys/{item['id']}")
+    call.out.result({"id": item["id"]}, f"The key {item['name']!r} is ended.")
+
+
+# -- roles --------------------------------------------------------------------------------------------------------------
+
+Permissions = Annotated[list[str], typer.Option("--permission", metavar="NAME", help="A permission it gives.")]
+Everywhere = Annotated[bool | None, typer.Option("--all-servers/--named-servers", help="Whether it holds on every server.")]
+Servers = Annotated[list[str], typer.Option("--server", metavar="SERVER", help="A server it holds on.")]
+Members = Annotated[list[str], typer.Option("--member", metavar="ACCOUNT", help="An account that has it.")]
+
+
+@verb(roles, "ls")
+def list_roles(call: Call) -> None:
+    """List roles."""
+    found = call.client.pages("/roles")
+    rows = [(item["name"], len(item["members"]), "every" if item["all_servers"] else len(item["servers"]),
+             ", ".join(item["permissions"]), item["id"]) for item in found]  # fmt: skip
+    call.out.table(found, ("name", "members", "servers", "permissions", "id"), rows, empty="There is no role.")
+
+
+@verb(roles, "show")
+def show_role(call: Call, role: Role) -> None:
+    """Show a role."""
+    item = find(call.client, "/roles", role, "role")
+    call.out.facts(item, {"name": item["name"], "id": item["id"], "permissions": ", ".join(item["permissions"]),
+                          "servers": "every" if item["all_servers"] else ", ".join(item["servers"]),
+                          "members": ", ".join(item["members"])})  # fmt: skip
+
+
+@verb(roles, "create")
+def create_role(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    permissions: Permissions = [],  # noqa: B006
+    everywhere: Everywhere = None,
+    servers: Servers = [],  # noqa: B006
+    members: Members = [],  # noqa: B006
+) -> None:
+    """Make a role."""
+    made = call.client.post("/roles", {"name": name, "permissions": permissions, "all_servers": bool(everywhere)}
+                            | _reach(call, servers, members))  # fmt: skip
+    call.out.result(made, f"The role {made['name']} is made.")
+
+
+@verb(roles, "set")
+def change_role(
+    call: Call,
+    role: Role,
+    name: Annotated[str | None, typer.Option(help="A new name.")] = None,
+    permissions: Permissions = [],  # noqa: B006
+    everywhere: Everywhere = None,
+    servers: Servers = [],  # noqa: B006
+    members: Members = [],  # noqa: B006
+) -> None:
+    """Change a role; what is named takes the place of all of its kind."""
+    item = find(call.client, "/roles", role, "role")
+    changes: dict[str, Any] = _reach(call, servers, members)
+    wanted = {"name": name, "permissions": permissions or None, "all_servers": everywhere}
+    changes |= {key: value for key, value in wanted.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what is to be changed")
+    changed = call.client.patch(f"/roles/{item['id']}", changes)
+    call.out.result(changed, f"The role {changed['name']} is changed.")
+
+
+@verb(roles, "delete")
+def delete_role(call: Call, role: Role, yes: Sure = False) -> None:
+    """Delete a role, taking what it gave."""
+    item = find(call.client, "/roles", role, "role")
+    confirm(call, f"Delete the role {item['name']}?", yes)
+    call.client.delete(f"/roles/{item['id']}")
+    call.out.result({"id": item["id"]}, f"The role {item['name']} is deleted.")
+
+
+@verb(roles, "permissions")
+def list_permissions(call: Call) -> None:
+    """List every permission there is."""
+    found = call.client.get("/permissions")
+    rows = [(name, kind) for kind in ("server", "product") for name in found[kind]]
+    call.out.table(found, ("permission", "on"), rows, empty="There is none.")
+
+
+def _reach(call: Call, servers: list[str], members: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if servers:
+        found["servers"] = [find_server(call.client, server)["id"] for server in servers]
+    if members:
+        found["members"] = [find_account(call.client, member) for member in members]
+    return found
