@@ -20,8 +20,8 @@ import msgspec
 import uvloop
 
 BUFFER = 1 << 20
-_KEEP = 160
-"""Bytes of a read that are looked at again with the next one: a mark may be cut in two."""
+LONGEST_MARK = 32
+"""Bytes; one that a read has cut in two is looked at again with the next read."""
 _PING = b"\x89\x04"
 _PACED = re.compile(rb"#T(\d{8})@(\d{19})")
 _FLOOD = re.compile(rb"#L(\d{8})")
@@ -56,7 +56,6 @@ class Result(msgspec.Struct):
     latencies_ms: list[float]
     """p50, p99, greatest; only of paced lines."""
     bytes: int
-    frames_hint: int
 
 
 class Subscriber(asyncio.BufferedProtocol):
@@ -107,17 +106,14 @@ class Subscriber(asyncio.BufferedProtocol):
 
     def _take(self, data: bytes) -> None:
         now = time.time_ns()
-        seen = self._carry + data
-        # Only marks that lie wholly before `cut` count now; what follows is looked at again.
-        cut = max(len(seen) - _KEEP, 0)
-        if (end := seen.find(b"#E")) >= 0:
-            cut = end
-        part = seen[:cut]
-        self._carry = seen[cut:]
-        # A mark near the cut may reach over it: it is cut before the mark.
-        if (last := part.rfind(b"#", max(cut - 32, 0))) >= 0 and end < 0:
-            self._carry = part[last:] + self._carry
-            part = part[:last]
+        seen = self._carry + data if self._carry else data
+        end = seen.find(b"#E")
+        if end >= 0:
+            part, self._carry = seen[:end], b""
+        elif (last := seen.rfind(b"#", max(len(seen) - LONGEST_MARK, 0))) >= 0:
+            part, self._carry = seen[:last], seen[last:]
+        else:
+            part, self._carry = seen, b""
         if not self.begun_ns and (found := _BEGUN.search(part)) is not None:
             self.begun_ns = int(found[1])
         if not self._task.raw and (ping := data.find(_PING)) >= 0:
@@ -185,7 +181,6 @@ async def main(task: Task) -> Result:
         if latencies
         else [],
         bytes=sum(one.bytes for one in subscribers),
-        frames_hint=sum(one.lines for one in subscribers),
     )
     for one in subscribers:
         one.close()

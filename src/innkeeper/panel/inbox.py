@@ -4,6 +4,7 @@
     node ── Samples ──▶ every panel
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -24,7 +25,7 @@ from innkeeper.kit.clock import from_microseconds
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.wire import messages as wire
-from innkeeper.wire.bus import Bus, BusError
+from innkeeper.wire.bus import Bus, BusError, Subscription
 from innkeeper.wire.bus import Message as BusMessage
 from innkeeper.wire.codec import BadMessage, decode, encode
 
@@ -46,18 +47,27 @@ class Inbox:
         self._metrics = metrics
         self._tasks = tasks
         self._origin = uuid4().hex
+        self._heard: list[Subscription] = []
+        self._forget_state: Callable[[], None] = lambda: None
         self._reconciler: Reconciler
 
     async def open(self, reconciler: Reconciler) -> None:
         """Load what there is and listen from now on."""
         self._reconciler = reconciler
-        await self._bus.subscribe(wire.PANEL_NOTES, self._note, name="notes of other panels", on_gap=self._missed)
+        bus, heard = self._bus, self._heard
+        heard.append(await bus.subscribe(wire.PANEL_NOTES, self._note, name="notes of other panels", on_gap=self._missed))
         await self.load()
-        self._bus.on_state(self._bus_state)
-        await self._bus.serve(wire.PANEL_ENROL, self._enrol, name="enrolments", group=PANELS)
-        await self._bus.serve(wire.PANEL_HELLO, self._hello, name="greetings of nodes", group=PANELS)
-        await self._bus.serve(wire.PANEL_REPORT, self._report, name="reports of nodes", group=PANELS)
-        await self._bus.subscribe(wire.ANY_SAMPLES, self._samples, name="samples of nodes")
+        self._forget_state = bus.on_state(self._bus_state)
+        heard.append(await bus.serve(wire.PANEL_ENROL, self._enrol, name="enrolments", group=PANELS))
+        heard.append(await bus.serve(wire.PANEL_HELLO, self._hello, name="greetings of nodes", group=PANELS))
+        heard.append(await bus.serve(wire.PANEL_REPORT, self._report, name="reports of nodes", group=PANELS))
+        heard.append(await bus.subscribe(wire.ANY_SAMPLES, self._samples, name="samples of nodes"))
+
+    async def close(self) -> None:
+        """Listen no longer; what came already is taken in first."""
+        self._forget_state()
+        for subscription in reversed(self._heard):
+            await subscription.close()
 
     async def load(self) -> None:
         """Read everything that is kept in memory from storage."""

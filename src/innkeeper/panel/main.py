@@ -102,6 +102,7 @@ class Panel:
             tasks = TaskSet("panel").start_set()
             exits.push_async_callback(tasks.aclose)
             panel = await cls._tie(options, bus, database, clock or SystemClock(), tasks, own_node)
+            exits.push_async_callback(panel._inbox.close)
             panel.http = HttpServer(panel._front(), tasks)
             await panel.http.open(options.host, options.port)
             exits.push_async_callback(panel.http.close)

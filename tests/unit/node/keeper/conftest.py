@@ -47,9 +47,9 @@ class Server:
         rest = {"rlimits": {}, "no_new_privs": True, "isolation": None, "terminal": {"rows": 40, "cols": 200}}
         (self.keep / "spec.json").write_bytes(msgspec.json.encode(plain | rest | {"journal": {}} | spec))
 
-    async def python(self, program: str, **spec: Any) -> None:
+    async def python(self, program: str, *arguments: str, **spec: Any) -> None:
         """Start a game written in Python; it can use sys, os, time and signal."""
-        await self.start([PYTHON, "-I", "-S", "-c", "import os, signal, sys, time\n" + program], **spec)
+        await self.start([PYTHON, "-I", "-S", "-c", "import os, signal, sys, time\n" + program, *arguments], **spec)
 
     async def link(self) -> KeeperLink:
         return await KeeperLink.connect(self.keep)
