@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -44,6 +45,14 @@ class Report:
     def __init__(self) -> None:
         self.figures: list[Figure] = []
         print(f"{'':44} {'median':>11} {'best':>11} {'limit':>11} {'of limit':>8} {'target':>12}")
+
+    def more(self, bench: str, what: str, unit: str, values: list[float], **further: Any) -> None:
+        """Add a figure of which more is better."""
+        self.add(Figure(bench=bench, what=what, unit=unit, values=values, **further))
+
+    def less(self, bench: str, what: str, unit: str, values: list[float], **further: Any) -> None:
+        """Add a figure of which less is better."""
+        self.add(Figure(bench=bench, what=what, unit=unit, values=values, less_is_better=True, **further))
 
     def add(self, figure: Figure) -> None:
         """Print a figure."""

@@ -24,6 +24,8 @@ from innkeeper.panel.api import PREFIX
 from innkeeper.storage.database import Database
 
 READY_S = 60.0
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As it is run where it is installed: the first start compiles, later ones do not."""
 API = PREFIX
 IDLER = ["/bin/bash", "-c", "echo $EPOCHREALTIME > started; echo up; exec sleep 100000"]
 """A game that writes down when it was executed, and then costs nothing."""
@@ -75,7 +77,7 @@ class Serve:
             self._process = subprocess.Popen(
                 [*self._command, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", "--ready-file",
                  str(ready), "--no-sample"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENVIRONMENT,
             )  # fmt: skip
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() - begun > READY_S:
@@ -133,6 +135,12 @@ class Serve:
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {text.decode(errors='replace')[:500]}")
         return msgspec.json.decode(text) if text else None
+
+    def another(self) -> "Serve":
+        """Return the same with a connection of its own, for a thread of its own."""
+        other = object.__new__(Serve)
+        other.__dict__ |= self.__dict__ | {"_connection": None}
+        return other
 
     def create(self, name: str, command: list[str] | None = None) -> dict[str, Any]:
         """Make a server that runs `command`, installed; return it."""

@@ -1,6 +1,6 @@
 """The least that answers a request: a raw ASGI application that has the body at hand, under our own server's settings.
 
-    python -m bench.limits.answer FILE      prints its URL, serves the file's bytes at every path until input ends
+python -m bench.limits.answer FILE      prints its URL, serves the file's bytes at every path until input ends
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Follow a console over many WebSockets, and print what came as JSON.
 
     python -m bench.load.subscribers < TASK         one JSON object, see `Task`
-    → "ready" once all are connected and have sent their hello
+    → "ready" once all are following
     → RESULT                                        one JSON object, see `Result`, when all have seen the end
 
 Lines are known by what the game puts into them (`#L…`, `#T…`), whatever frames they come in: they are counted on every
@@ -39,6 +39,8 @@ class Task(msgspec.Struct):
     kind: str
     """`flood` or `pace`."""
     hello: str | None = None
+    begun: str | None = None
+    """What shows that lines will come from now on."""
     raw: bool = False
     seconds: float = 60.0
 
@@ -100,6 +102,7 @@ class Subscriber(asyncio.BufferedProtocol):
             self._upgraded = True
             if self._task.hello is not None:
                 self._transport.write(frame(self._task.hello.encode()))
+        if not self.connected.done() and (self._task.begun is None or self._task.begun.encode() in data):
             self.connected.set_result(None)
         self.bytes += size
         self._take(data)

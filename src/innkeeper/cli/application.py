@@ -2,7 +2,13 @@
 
 import typer
 
+from innkeeper.cli import console, power, session
 from innkeeper.cli.admin import admin, database
+from innkeeper.cli.files import files
+from innkeeper.cli.house import nodes, operations, packages
+from innkeeper.cli.house import register as register_house
+from innkeeper.cli.people import accounts, keys, roles
+from innkeeper.cli.servers import servers
 from innkeeper.cli.serving import node, panel, serve
 
 app = typer.Typer(
@@ -17,6 +23,23 @@ app.command()(panel)
 app.command()(node)
 app.add_typer(database, name="db")
 app.add_typer(admin, name="admin")
+
+session.register(app)
+register_house(app)
+for group, name in (
+    (servers, "servers"),
+    (files, "files"),
+    (packages, "packages"),
+    (nodes, "nodes"),
+    (operations, "operations"),
+    (accounts, "accounts"),
+    (keys, "keys"),
+    (roles, "roles"),
+):
+    app.add_typer(group, name=name)
+
+__all__ = ["app", "console", "main", "power"]
+"""`console` and `power` are named for what importing them does: they add their commands to `servers`."""
 
 
 def main() -> None:

@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from innkeeper.cli.client import Client
 
 _PANEL = "Connection"
-Url = Annotated[str | None, typer.Option("--url", metavar="URL", rich_help_panel=_PANEL,
-                                         help="Address of the Innkeeper (or INNKEEPER_URL).")]  # fmt: skip
-Key = Annotated[str | None, typer.Option("--key", metavar="KEY", rich_help_panel=_PANEL,
-                                         help="API key (or INNKEEPER_KEY). Others on this host can see it in `ps`; "
-                                              "--key-file is better.")]  # fmt: skip
-KeyFile = Annotated[Path | None, typer.Option("--key-file", metavar="FILE", rich_help_panel=_PANEL,
-                                              help="File that holds the API key (or INNKEEPER_KEY_FILE).")]  # fmt: skip
-ProfileName = Annotated[str | None, typer.Option("--profile", metavar="NAME", rich_help_panel=_PANEL,
-                                                 help="Profile made by `innkeeper login` (or INNKEEPER_PROFILE).")]  # fmt: skip
-DataFolder = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", rich_help_panel=_PANEL,
-                                                 help="Data folder of an installation on this host: its address and "
-                                                      "first key are used (or INNKEEPER_DATA).")]  # fmt: skip
-AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help="Print one JSON document; errors too.")]
+_URL = "Address of the Innkeeper (or INNKEEPER_URL)."
+_KEY = "API key (or INNKEEPER_KEY). Others on this host can see it in `ps`; --key-file is better."
+_KEY_FILE = "File that holds the API key (or INNKEEPER_KEY_FILE)."
+_PROFILE = "Profile made by `innkeeper login` (or INNKEEPER_PROFILE)."
+_DATA = "Data folder of an installation on this host: its address and first key are used (or INNKEEPER_DATA)."
+_JSON = "Print one JSON document; errors too."
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", rich_help_panel=_PANEL, help=_URL)]
+Key = Annotated[str | None, typer.Option("--key", metavar="KEY", rich_help_panel=_PANEL, help=_KEY)]
+KeyFile = Annotated[Path | None, typer.Option("--key-file", metavar="FILE", rich_help_panel=_PANEL, help=_KEY_FILE)]
+ProfileName = Annotated[str | None, typer.Option("--profile", metavar="NAME", rich_help_panel=_PANEL, help=_PROFILE)]
+DataFolder = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", rich_help_panel=_PANEL, help=_DATA)]
+AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help=_JSON)]
 
 COMMON: dict[str, tuple[Any, Any]] = {
-    "url": (Url, None),
-    "key": (Key, None),
-    "key_file": (KeyFile, None),
-    "profile": (ProfileName, None),
-    "data": (DataFolder, None),
-    "as_json": (AsJson, False),
+    "_url": (Url, None),
+    "_key": (Key, None),
+    "_key_file": (KeyFile, None),
+    "_profile": (ProfileName, None),
+    "_data": (DataFolder, None),
+    "_as_json": (AsJson, False),
 }
+"""The parameters that `verb` adds; the underscore keeps them apart from the functions' own."""
 
 
 class Call:
@@ -84,7 +84,7 @@ def verb(app: typer.Typer, name: str, **details: Any) -> Callable[[Callable[...,
 
     def decorate(work: Callable[..., None]) -> Callable[..., None]:
         def command(**given: Any) -> None:
-            common = {key: given.pop(key) for key in COMMON}
+            common = {key.removeprefix("_"): given.pop(key) for key in COMMON}
             as_json = common.pop("as_json")
             call = Call(Wishes(**common), as_json=as_json)
             for stream in (sys.stdout, sys.stderr):
@@ -103,8 +103,10 @@ def verb(app: typer.Typer, name: str, **details: Any) -> Callable[[Callable[...,
                 raise SystemExit(130) from error
 
         own = list(inspect.signature(work).parameters.values())[1:]
-        added = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-                 for key, (kind, default) in COMMON.items()]  # fmt: skip
+        added = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, (kind, default) in COMMON.items()
+        ]
         ours = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         command.__signature__ = inspect.Signature([*ours, *added])  # type: ignore[attr-defined]
         command.__annotations__ = {}

@@ -40,11 +40,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         """Return what is at `path`; parameters that are None are left out."""
         return self.ask("GET", path, params=params)
 
-    def post(self, path: str, body: Any = None, **params: Any) -> Any:
+    def post(self, path: str, body: Any = None, /, **params: Any) -> Any:
         """Post JSON (nothing where it is None); return the answer."""
         return self.ask("POST", path, body=body, params=params)
 
@@ -56,11 +56,11 @@ class Client:
         """Put JSON at `path`; return the answer."""
         return self.ask("PUT", path, body=body)
 
-    def delete(self, path: str, **params: Any) -> Any:
+    def delete(self, path: str, /, **params: Any) -> Any:
         """Delete what is at `path`; return the answer, None where it has no body."""
         return self.ask("DELETE", path, params=params)
 
-    def pages(self, path: str, *, limit: int | None = None, **params: Any) -> list[Any]:
+    def pages(self, path: str, /, *, limit: int | None = None, **params: Any) -> list[Any]:
         """Return the items of a list, of all its pages or up to `limit`."""
         found: list[Any] = []
         cursor: Any = None
@@ -76,22 +76,21 @@ class Client:
     def ask(self, method: str, path: str, *, body: Any = None, params: dict[str, Any] | None = None) -> Any:
         """Ask something; raise CommandFailed with the API's own words, NotConnected."""
         with self._translated():
-            answer = self._http.request(method, path, params=_given(params), json=body) if body is not None else (
-                self._http.request(method, path, params=_given(params)))  # fmt: skip
+            answer = self._http.request(method, path, params=_given(params), json=body)
         return self._content(answer)
 
-    def upload(self, path: str, content: Iterable[bytes], size: int | None, *, method: str = "PUT", **params: Any) -> Any:
+    def upload(self, path: str, content: Iterable[bytes], size: int | None, /, **params: Any) -> Any:
         """Send bytes as they come; return the answer."""
         headers = {"Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
         with self._translated():
-            answer = self._http.request(method, path, params=_given(params), content=content, headers=headers,
-                                        timeout=httpx.Timeout(600, connect=_CONNECT_S))  # fmt: skip
+            timeout = httpx.Timeout(600, connect=_CONNECT_S)
+            answer = self._http.put(path, params=_given(params), content=content, headers=headers, timeout=timeout)
         return self._content(answer)
 
     @contextmanager
-    def download(self, path: str, **params: Any) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+    def download(self, path: str, /, **params: Any) -> Iterator[tuple[int | None, Iterator[bytes]]]:
         """Give a body's length, where that is known, and its bytes as they come."""
         with self._translated(), self._http.stream("GET", path, params=_given(params)) as answer:
             if not answer.is_success:
@@ -131,7 +130,9 @@ def refuse(content: Any, status: int, place: Place) -> NoReturn:
                 problems = [f"{item.get('field')}: {item.get('message')}" for item in data["problems"]]
                 message = " ".join([message, *problems])
             raise CommandFailed(message, code=code, kind=kind, data=data)
-    raise CommandFailed(f"{place.url} answered with status {status}, and not as an Innkeeper does.", code="no_innkeeper")
+    raise CommandFailed(
+        f"{place.url} answered with status {status}, and not as an Innkeeper does.", code="no_innkeeper"
+    )
 
 
 def why_not_connected(error: BaseException, url: str) -> str:

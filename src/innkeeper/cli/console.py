@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,16 +25,20 @@ from innkeeper.cli.text import coloured, plain
 from innkeeper.cli.values import instant
 
 if TYPE_CHECKING:
-    from innkeeper.cli.stream import ConsoleStream
+    from innkeeper.cli.stream import ConsoleStream, Line
 
-Tail = Annotated[int | None, typer.Option("--tail", "-n", min=0, max=5000, help="How many lines of before are shown first.")]
+Tail = Annotated[
+    int | None, typer.Option("--tail", "-n", min=0, max=5000, help="How many lines of before are shown first.")
+]
 Times = Annotated[bool, typer.Option("--times", "-t", help="Print when each line came.")]
 _MOST_LINES = 5000
 
 
 @verb(servers, "command")
 def type_command(
-    call: Call, server: ServerName, words: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The line to type.")]
+    call: Call,
+    server: ServerName,
+    words: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The line to type.")],
 ) -> None:
     """Type one line on a server's console."""
     item = find_server(call.client, server)
@@ -48,7 +52,9 @@ def search(
     call: Call,
     server: ServerName,
     text: Annotated[str, typer.Argument(help="What is looked for, in any case.")],
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only lines from then on: 15m, 2h, 3d, or a date and time.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only lines from then on: 15m, 2h, 3d, or a date and time.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only lines before then.")] = None,
     limit: Limit = 500,
 ) -> None:
@@ -57,8 +63,14 @@ def search(
     found: list[dict[str, Any]] = []
     after: int | None = 0
     while after is not None and len(found) < limit:
-        page = call.client.get(f"/servers/{item['id']}/console/search", text=text, since=instant(since), until=instant(until),
-                               after=after, limit=min(500, limit - len(found)))  # fmt: skip
+        page = call.client.get(
+            f"/servers/{item['id']}/console/search",
+            text=text,
+            since=instant(since),
+            until=instant(until),
+            after=after,
+            limit=min(500, limit - len(found)),
+        )
         found += page["items"]
         after = page["next"]
     if call.out.as_json:
@@ -76,7 +88,9 @@ def search(
 def logs(
     call: Call,
     server: ServerName,
-    tail: Annotated[int, typer.Option("--tail", "-n", min=1, max=_MOST_LINES, help="How many of the last lines.")] = 200,
+    tail: Annotated[
+        int, typer.Option("--tail", "-n", min=1, max=_MOST_LINES, help="How many of the last lines.")
+    ] = 200,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing lines as they come.")] = False,
     times: Times = False,
 ) -> None:
@@ -101,7 +115,9 @@ def console(
     times: Times = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Only print; never read standard input.")] = False,
     until: Annotated[str | None, typer.Option(metavar="TEXT", help="End once a new line holds this text.")] = None,
-    timeout_s: Annotated[float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Fail if --until is not seen by then.")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Fail if --until is not seen by then.")
+    ] = None,
 ) -> None:
     """Be at a server's console. Ctrl-C or Ctrl-D leaves; the server is never touched by that.
 
@@ -116,7 +132,9 @@ def console(
         asyncio.run(Terminal(call, item, tail=50 if tail is None else tail, times=times).run())
         return
     reads_input = not no_input and not sys.stdin.isatty()
-    asyncio.run(_pipe(call, item, tail=tail or 0, times=times, reads_input=reads_input, until=until, timeout_s=timeout_s))
+    asyncio.run(
+        _pipe(call, item, tail=tail or 0, times=times, reads_input=reads_input, until=until, timeout_s=timeout_s)
+    )
 
 
 def shown(text: str, at: str | None) -> str:
@@ -125,18 +143,28 @@ def shown(text: str, at: str | None) -> str:
     return f"{datetime.fromisoformat(at).astimezone():%H:%M:%S} {safe}" if at else safe
 
 
-async def _pipe(call: Call, item: dict[str, Any], *, tail: int, times: bool, reads_input: bool, until: str | None,
-                timeout_s: float | None) -> None:  # fmt: skip
+async def _pipe(
+    call: Call,
+    item: dict[str, Any],
+    *,
+    tail: int,
+    times: bool,
+    reads_input: bool,
+    until: str | None,
+    timeout_s: float | None,
+) -> None:
     from innkeeper.cli.stream import ConsoleStream
 
-    stream = ConsoleStream(call.client, item["id"], tail=tail)
-    pipe = Pipe(call, item, times=times, until=until)
+    pipe = Pipe(call, item, ConsoleStream(call.client, item["id"], tail=tail), times=times, until=until)
     try:
         async with asyncio.timeout(timeout_s):
-            await pipe.run(stream, reads_input=reads_input, new_from=tail)
+            await pipe.run(reads_input=reads_input)
     except TimeoutError as error:
-        raise CommandFailed(f"{item['name']} has not said {until!r} within {timeout_s:g} s." if until else "The time is over.",
-                            code="timed_out", kind="unavailable") from error  # fmt: skip
+        raise CommandFailed(
+            f"{item['name']} has not said {until!r} in time." if until else "The time is over.",
+            code="timed_out",
+            kind="unavailable",
+        ) from error
 
 
 class Pipe:
@@ -144,94 +172,85 @@ class Pipe:
 
     QUIET_S = 1.0
 
-    def __init__(self, call: Call, item: dict[str, Any], *, times: bool, until: str | None) -> None:
+    def __init__(
+        self, call: Call, item: dict[str, Any], stream: "ConsoleStream", *, times: bool, until: str | None
+    ) -> None:
         self._call = call
         self._item = item
+        self._stream = stream
         self._times = times
         self._until = until
-        self._heard = time.monotonic()
-        self._seen = False
+        self._heard = 0.0
+        self._newest = 0
+        self._over = asyncio.Event()
+        self._failure: CommandFailed | BrokenPipeError | None = None
 
-    async def run(self, stream: "ConsoleStream", *, reads_input: bool, new_from: int) -> None:
-        """Print until it is over: `until` seen, or input ended and quiet. `new_from`: lines of before to pass over."""
-        from innkeeper.cli.stream import Lines, Lost, Refused, Skipped
+    async def run(self, *, reads_input: bool) -> None:
+        """Print until it is over: `until` seen, or input ended and quiet; raise CommandFailed."""
         from innkeeper.kit.tasks import TaskSet
 
-        typing: asyncio.Task[None] | None = None
-        over = asyncio.Event()
-        newest = 0
-        if new_from:
-            newest = await self._newest()
+        self._newest = await self._stream.open()
+        self._heard = time.monotonic()
         tasks = TaskSet("console").start_set()
         try:
-            async with aclosing(_until(stream.events(), over, tasks)) as events:
-                async for event in events:
-                    if reads_input and typing is None:
-                        typing = tasks.start(self._type(over), name="console input", fatal=False)
-                    match event:
-                        case Lines(lines):
-                            self._heard = time.monotonic()
-                            for line in lines:
-                                self._print(line.seq, line.time, line.text)
-                                if self._until is not None and line.seq > newest and self._until in plain(line.text):
-                                    return
-                        case Skipped(count):
-                            note(f"{count} lines are not kept any more.")
-                        case Lost(reason):
-                            note(f"The connection is lost: {reason} Trying again.")
-                        case Refused(_, message):
-                            note(message)
-            if typing is not None and typing.done():
-                typing.result()
+            tasks.start(self._finish(self._read()), name="console output")
+            if reads_input:
+                tasks.start(self._finish(self._type()), name="console input")
+            await self._over.wait()
         finally:
             await tasks.aclose()
+        if self._failure is not None:
+            raise self._failure
 
-    async def _newest(self) -> int:
-        from innkeeper.kit.tasks import in_thread
+    async def _finish(self, work: Coroutine[Any, Any, bool]) -> None:
+        """Do one half of it; that it is over, or why it failed, is told to `run`."""
+        try:
+            if await work:
+                self._over.set()
+        except (CommandFailed, BrokenPipeError) as error:
+            self._failure = error
+            self._over.set()
 
-        found = await in_thread(self._call.client.get, f"/servers/{self._item['id']}/console", tail=1)
-        return int(found["items"][-1]["seq"]) if found["items"] else 0
+    async def _read(self) -> bool:
+        from innkeeper.cli.stream import Lines, Lost, Refused, Skipped
 
-    def _print(self, seq: int, at: str, text: str) -> None:
+        async with aclosing(self._stream.events()) as events:
+            async for event in events:
+                match event:
+                    case Lines(lines):
+                        self._heard = time.monotonic()
+                        for line in lines:
+                            self._print(line)
+                            if self._until is not None and line.seq > self._newest and self._until in plain(line.text):
+                                return True
+                    case Skipped(count):
+                        note(f"{count} lines are not kept any more.")
+                    case Lost(reason):
+                        note(f"The connection is lost: {reason} Trying again.")
+                    case Refused(_, message):
+                        note(message)
+        return True
+
+    def _print(self, line: "Line") -> None:
         if self._call.out.as_json:
-            write(json.dumps({"seq": seq, "time": at, "text": text}))
+            write(json.dumps({"seq": line.seq, "time": line.time, "text": line.text}))
         else:
-            write(shown(text, at if self._times else None))
+            write(shown(line.text, line.time if self._times else None))
 
-    async def _type(self, over: asyncio.Event) -> None:
-        """Type standard input, line by line; then wait for quiet."""
+    async def _type(self) -> bool:
+        """Type standard input, line by line; then wait for quiet. Say whether it is over with that."""
         from innkeeper.kit.tasks import in_thread
 
         path = f"/servers/{self._item['id']}/command"
-        try:
-            async for line in _standard_input():
-                if line.strip():
-                    await in_thread(self._call.client.post, path, {"command": line})
-                    self._heard = time.monotonic()
-            while self._until is None and (left := self._heard + self.QUIET_S - time.monotonic()) > 0:
-                await asyncio.sleep(left)
-        except CommandFailed:
-            over.set()
-            raise
-        if self._until is None:
-            over.set()
-
-
-async def _until(events: AsyncIterator[Any], over: asyncio.Event, tasks: Any) -> AsyncIterator[Any]:
-    """Give events until `over` is set; begin with None, so that the reader may do its part at once."""
-    yield None
-    ending = tasks.start(over.wait(), name="end of the console", fatal=False)
-    while True:
-        following: asyncio.Task[Any] = tasks.start(_next(events), name="next of the console", fatal=False)
-        await asyncio.wait({following, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if not following.done():
-            following.cancel()
-            return
-        yield following.result()
-
-
-async def _next(events: AsyncIterator[Any]) -> Any:
-    return await anext(events)
+        async for line in _standard_input():
+            if line.strip():
+                await in_thread(self._call.client.post, path, {"command": line})
+                self._heard = time.monotonic()
+        if self._until is not None:
+            return False
+        while (left := self._heard + self.QUIET_S - time.monotonic()) > 0:  # noqa: ASYNC110 - nothing tells of quiet
+            await asyncio.sleep(left)
+        return True
 
 
 async def _standard_input() -> AsyncIterator[str]:

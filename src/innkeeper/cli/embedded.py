@@ -4,6 +4,7 @@
     ├── innkeeper.db 0600   accounts, servers, history (SQLite)
     ├── first-key    0600   the API key that is printed
     ├── panel.pid    0600   held while the panel lives
+    ├── url          0600   where it serves, or served last, for the commands on this host
     └── node/               what the node keeps: see `node.layout`
 """
 
@@ -26,10 +27,15 @@ from innkeeper.node.identity import Identity, load_identity
 from innkeeper.node.layout import DataFolderInUse
 from innkeeper.node.main import NodeOptions, open_node, stop_all_servers
 from innkeeper.node.service import NodeService
-from innkeeper.panel.main import FirstKey, Panel, PanelOptions
+from innkeeper.panel.main import FirstKey, Panel, PanelOptions, write_private
 from innkeeper.panel.product import Settings
 
 SAMPLE = "welcome"
+
+
+def own_address(url: str) -> str:
+    """Return the address by which this host itself reaches what serves at `url`."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +102,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
         if self.sample and key.password is not None:
             sample = await self._make_sample(panel)
         admin: dict[str, Any] = {"username": key.username, "password": key.password}
+        write_private(self.data / "url", own_address(url) + "\n")
         write_ready(self.ready_file, {"url": url, "admin": admin, "api_key": key.api_key})
         say(
             "",

@@ -10,8 +10,9 @@ from innkeeper.cli.text import plain
 class CommandFailed(Exception):
     """A command could not be done; the message is one plain sentence."""
 
-    def __init__(self, message: str, *, code: str = "command_failed", kind: str = "failed",
-                 data: dict[str, Any] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, message: str, *, code: str = "command_failed", kind: str = "failed", data: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -23,13 +23,22 @@ Remote = Annotated[str, typer.Argument(metavar="PATH", help="A path below the se
 
 @verb(files, "ls")
 def list_files(
-    call: Call, server: ServerName, path: Annotated[str, typer.Argument(metavar="[PATH]", help="A folder below the server's.")] = ""
+    call: Call,
+    server: ServerName,
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="A folder below the server's.")] = "",
 ) -> None:
     """List a folder."""
     item = find_server(call.client, server)
     found = call.client.pages(f"/servers/{item['id']}/files", path=path)
-    rows = [(entry["name"] + ("/" if entry["kind"] == "directory" else ""), entry["kind"],
-             size(entry["size"]) if entry["kind"] == "file" else None, moment(entry["modified_at"])) for entry in found]  # fmt: skip
+    rows = [
+        (
+            entry["name"] + ("/" if entry["kind"] == "directory" else ""),
+            entry["kind"],
+            size(entry["size"]) if entry["kind"] == "file" else None,
+            moment(entry["modified_at"]),
+        )
+        for entry in found
+    ]
     call.out.table(found, ("name", "kind", "size", "changed"), rows, empty="The folder is empty.")
 
 
@@ -89,15 +98,17 @@ def put_file(
     if source == "-":
         if not path or path.endswith("/"):
             raise typer.BadParameter("say what standard input is to be called there", param_hint="PATH")
-        call.client.upload(f"/servers/{item['id']}/files/content", parts_of(sys.stdin.buffer, lambda _: None), None, path=path)
+        call.client.upload(
+            f"/servers/{item['id']}/files/content", parts_of(sys.stdin.buffer, lambda _: None), None, path=path
+        )
         call.out.result({"path": path}, f"{path} is written.")
         return
     local = Path(source)
     there = path + local.resolve().name if not path or path.endswith("/") else path
     if local.is_dir():
-        from innkeeper.cli.unpacking import items_of, send
+        from innkeeper.cli.uploading import send_folder
 
-        count = send(call, item["id"], items_of(local), local.name, there)
+        count = send_folder(call, item["id"], local, there.strip("/"))
         call.out.result({"path": there, "files": count}, f"{there}: {count} files are written.")
         return
     try:
@@ -118,7 +129,9 @@ def make_directory(call: Call, server: ServerName, path: Remote) -> None:
 
 
 @verb(files, "mv")
-def rename(call: Call, server: ServerName, path: Remote, target: Annotated[str, typer.Argument(help="Its new path.")]) -> None:
+def rename(
+    call: Call, server: ServerName, path: Remote, target: Annotated[str, typer.Argument(help="Its new path.")]
+) -> None:
     """Rename or move a file or folder; never over something."""
     _change(call, server, "rename", {"source": path, "target": target}, f"{path} is {target} now.")
 

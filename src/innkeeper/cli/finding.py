@@ -39,12 +39,20 @@ def pick(items: Iterable[dict[str, Any]], wanted: str, noun: str, *, name: str =
     if len(found) == 1:
         return found[0]
     if not found:
-        raise CommandFailed(f"There is no {noun} {wanted!r} that you may see.", code=f"no_such_{noun}", kind="not_found",
-                            data={"wanted": wanted})  # fmt: skip
+        raise CommandFailed(
+            f"There is no {noun} {wanted!r} that you may see.",
+            code=f"no_such_{noun}",
+            kind="not_found",
+            data={"wanted": wanted},
+        )
     ids = [str(item["id"]) for item in found]
     some = ", ".join(f"{item[name]} ({item['id']})" for item in found[:5]) + (" …" if len(found) > 5 else "")
-    raise CommandFailed(f"{wanted!r} may be any of {len(found)}: {some}. Say which by its id.",
-                        code="name_is_ambiguous", kind="conflict", data={"wanted": wanted, "candidates": ids})  # fmt: skip
+    raise CommandFailed(
+        f"{wanted!r} may be any of {len(found)}: {some}. Say which by its id.",
+        code="name_is_ambiguous",
+        kind="conflict",
+        data={"wanted": wanted, "candidates": ids},
+    )
 
 
 def _is_uuid(text: str) -> bool:

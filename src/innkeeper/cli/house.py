@@ -7,7 +7,7 @@ import typer
 from innkeeper.cli.call import Call, verb
 from innkeeper.cli.finding import find
 from innkeeper.cli.output import ago, moment, note, write
-from innkeeper.cli.servers import Limit, Sure, confirm, show_activity, short_ids
+from innkeeper.cli.servers import Limit, Sure, confirm, short_ids, show_activity
 from innkeeper.cli.text import plain
 from innkeeper.cli.waiting import wait_for
 
@@ -29,7 +29,9 @@ def status(call: Call) -> None:
     """Say whether an Innkeeper answers, and which release it is. Needs no key."""
     found = call.client.get("/status")
     ready = "ready" if found["ready"] else "not ready"
-    call.out.facts({"url": call.place.url, **found}, {"address": call.place.url, "release": found["version"], "state": ready})
+    call.out.facts(
+        {"url": call.place.url, **found}, {"address": call.place.url, "release": found["version"], "state": ready}
+    )
 
 
 def activity(call: Call, limit: Limit = 20) -> None:
@@ -41,8 +43,15 @@ def activity(call: Call, limit: Limit = 20) -> None:
 def list_packages(call: Call) -> None:
     """List the games that can be installed."""
     found = call.client.pages("/packages")
-    rows = [(item["name"], item["title"], ", ".join(runtime["name"] for runtime in item["runtimes"]),
-             f"{item['resources']['memory_mib']} MiB") for item in found]  # fmt: skip
+    rows = [
+        (
+            item["name"],
+            item["title"],
+            ", ".join(runtime["name"] for runtime in item["runtimes"]),
+            f"{item['resources']['memory_mib']} MiB",
+        )
+        for item in found
+    ]
     call.out.table(found, ("name", "title", "runtimes", "memory"), rows, empty="The catalogue is empty.")
 
 
@@ -50,22 +59,30 @@ def list_packages(call: Call) -> None:
 def show_package(call: Call, package: Annotated[str, typer.Argument(help="Its name.")]) -> None:
     """Show a game: what runs it, its versions, what can be set."""
     item = call.client.get(f"/packages/{_segment(package)}")
-    call.out.facts(item, {
-        "name": item["name"],
-        "title": item["title"],
-        "description": item["description"],
-        "memory": f"{item['resources']['memory_mib']} MiB, at least {item['resources']['minimum_memory_mib']} MiB",
-        **{f"runtime {runtime['name']}": _runtime(runtime) for runtime in item["runtimes"]},
-    })  # fmt: skip
+    call.out.facts(
+        item,
+        {
+            "name": item["name"],
+            "title": item["title"],
+            "description": item["description"],
+            "memory": f"{item['resources']['memory_mib']} MiB, at least {item['resources']['minimum_memory_mib']} MiB",
+            **{f"runtime {runtime['name']}": _runtime(runtime) for runtime in item["runtimes"]},
+        },
+    )
     if not call.out.as_json:
         write("")
-        rows = [(prop["name"], prop["type"], _default(prop), _range(prop), prop["label"]) for prop in item["properties"]]
+        rows = [
+            (prop["name"], prop["type"], _default(prop), _range(prop), prop["label"]) for prop in item["properties"]
+        ]
         call.out.table(None, ("property", "type", "default", "values", "meaning"), rows, empty="Nothing can be set.")
 
 
 def _runtime(item: dict[str, Any]) -> str:
-    parts = ["the default" if item["default"] else "", ", ".join(item["versions"]),
-             f"needs {', '.join(item['requires'])}" if item["requires"] else ""]  # fmt: skip
+    parts = [
+        "the default" if item["default"] else "",
+        ", ".join(item["versions"]),
+        f"needs {', '.join(item['requires'])}" if item["requires"] else "",
+    ]
     return "; ".join(part for part in parts if part) or item["title"]
 
 
@@ -91,10 +108,21 @@ def list_nodes(call: Call) -> None:
     """List nodes."""
     found = call.client.pages("/nodes")
     ids = short_ids([item["id"] for item in found])
-    rows = [(item["name"], "online" if item["online"] else "offline", item["servers"], item["public_host"] or item["address"],
-             f"{item['first_port']}-{item['last_port']}", ago(item["last_seen_at"]), short)
-            for item, short in zip(found, ids, strict=True)]  # fmt: skip
-    call.out.table(found, ("name", "state", "servers", "host", "ports", "seen ago", "id"), rows, empty="There is no node.")
+    rows = [
+        (
+            item["name"],
+            "online" if item["online"] else "offline",
+            item["servers"],
+            item["public_host"] or item["address"],
+            f"{item['first_port']}-{item['last_port']}",
+            ago(item["last_seen_at"]),
+            short,
+        )
+        for item, short in zip(found, ids, strict=True)
+    ]
+    call.out.table(
+        found, ("name", "state", "servers", "host", "ports", "seen ago", "id"), rows, empty="There is no node."
+    )
 
 
 @verb(nodes, "show")
@@ -102,24 +130,27 @@ def show_node(call: Call, node: NodeName) -> None:
     """Show a node."""
     item = find(call.client, "/nodes", node, "node")
     facts = item["facts"]
-    call.out.facts(item, {
-        "name": item["name"],
-        "id": item["id"],
-        "state": "online" if item["online"] else "offline",
-        "last seen": moment(item["last_seen_at"]),
-        "servers": item["servers"],
-        "address": item["address"],
-        "public host": item["public_host"],
-        "ports": f"{item['first_port']}-{item['last_port']}",
-        "host": facts["hostname"],
-        "system": facts["system"],
-        "cpus": facts["cpus"],
-        "memory": f"{facts['memory_mib']} MiB",
-        "disk": f"{facts['disk_free_mib']} of {facts['disk_mib']} MiB free",
-        "tools": ", ".join(f"{name} {version}" for name, version in facts["tools"].items()),
-        "isolation": ", ".join(facts["isolation"]),
-        "release": facts["version"],
-    })  # fmt: skip
+    call.out.facts(
+        item,
+        {
+            "name": item["name"],
+            "id": item["id"],
+            "state": "online" if item["online"] else "offline",
+            "last seen": moment(item["last_seen_at"]),
+            "servers": item["servers"],
+            "address": item["address"],
+            "public host": item["public_host"],
+            "ports": f"{item['first_port']}-{item['last_port']}",
+            "host": facts["hostname"],
+            "system": facts["system"],
+            "cpus": facts["cpus"],
+            "memory": f"{facts['memory_mib']} MiB",
+            "disk": f"{facts['disk_free_mib']} of {facts['disk_mib']} MiB free",
+            "tools": ", ".join(f"{name} {version}" for name, version in facts["tools"].items()),
+            "isolation": ", ".join(facts["isolation"]),
+            "release": facts["version"],
+        },
+    )
 
 
 @verb(nodes, "set")
@@ -133,7 +164,13 @@ def change_node(
     last_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Last port for game servers.")] = None,
 ) -> None:
     """Change a node's name, addresses and ports."""
-    wanted = {"name": name, "address": address, "public_host": public_host, "first_port": first_port, "last_port": last_port}
+    wanted = {
+        "name": name,
+        "address": address,
+        "public_host": public_host,
+        "first_port": first_port,
+        "last_port": last_port,
+    }
     changes = {key: value for key, value in wanted.items() if value is not None}
     if not changes:
         raise typer.BadParameter("say what is to be changed")
@@ -174,19 +211,22 @@ def wait_operation(call: Call, operation: OperationId) -> None:
 
 def _operation(call: Call, item: dict[str, Any]) -> None:
     fraction = item["fraction"]
-    call.out.facts(item, {
-        "id": item["id"],
-        "server": item["server"],
-        "what": item["verb"],
-        "state": item["state"],
-        "reason": item["reason"],
-        "done": f"{fraction:.0%}" if fraction is not None and item["state"] == "running" else None,
-        "steps": "; ".join(map(plain, item["steps"])),
-        "by": (item["account"] or {}).get("username"),
-        "asked": moment(item["created_at"]),
-        "begun": moment(item["started_at"]),
-        "ended": moment(item["finished_at"]),
-    })  # fmt: skip
+    call.out.facts(
+        item,
+        {
+            "id": item["id"],
+            "server": item["server"],
+            "what": item["verb"],
+            "state": item["state"],
+            "reason": item["reason"],
+            "done": f"{fraction:.0%}" if fraction is not None and item["state"] == "running" else None,
+            "steps": "; ".join(map(plain, item["steps"])),
+            "by": (item["account"] or {}).get("username"),
+            "asked": moment(item["created_at"]),
+            "begun": moment(item["started_at"]),
+            "ended": moment(item["finished_at"]),
+        },
+    )
 
 
 def _segment(text: str) -> str:

@@ -23,14 +23,16 @@ Role = Annotated[str, typer.Argument(metavar="ROLE", help="Its name, its id, or 
 PasswordFile = Annotated[Path | None, typer.Option(help="File with its password.")]
 
 
-# -- accounts -----------------------------------------------------------------------------------------------------------
+# -- accounts ---------------------------------------------------------------------------------------------------------
 
 
 @verb(accounts, "ls")
 def list_accounts(call: Call) -> None:
     """List accounts."""
     found = call.client.pages("/accounts")
-    rows = [(item["username"], _standing(item), item["email"], moment(item["created_at"]), item["id"]) for item in found]
+    rows = [
+        (item["username"], _standing(item), item["email"], moment(item["created_at"]), item["id"]) for item in found
+    ]
     call.out.table(found, ("username", "standing", "email", "made", "id"), rows, empty="There is no account.")
 
 
@@ -44,10 +46,20 @@ def create_account(
 ) -> None:
     """Make an account; without --password-file a random password is made and printed this once."""
     password = _password(password_file)
-    made = call.client.post("/accounts", {"username": username, "email": email, "superuser": superuser,
-                                          "password": password or (chosen := secrets.token_urlsafe(15))})  # fmt: skip
+    made = call.client.post(
+        "/accounts",
+        {
+            "username": username,
+            "email": email,
+            "superuser": superuser,
+            "password": password or (chosen := secrets.token_urlsafe(15)),
+        },
+    )
     shown = None if password else chosen
-    call.out.result(made | {"password": shown}, f"{made['username']} may sign in" + (f" with the password {shown}" if shown else "."))
+    call.out.result(
+        made | {"password": shown},
+        f"{made['username']} may sign in" + (f" with the password {shown}" if shown else "."),
+    )
 
 
 @verb(accounts, "set")
@@ -58,11 +70,18 @@ def change_account(
     superuser: Annotated[bool | None, typer.Option(help="Whether it may do everything.")] = None,
     disabled: Annotated[bool | None, typer.Option("--disabled/--enabled", help="Whether it is locked out.")] = None,
     password_file: PasswordFile = None,
-    current_password_file: Annotated[Path | None, typer.Option(help="File with your password of now, to change your own.")] = None,
+    current_password_file: Annotated[
+        Path | None, typer.Option(help="File with your password of now, to change your own.")
+    ] = None,
 ) -> None:
     """Change an account; a new password ends its sessions."""
-    wanted = {"email": email, "superuser": superuser, "disabled": disabled, "password": _password(password_file),
-              "current_password": _password(current_password_file)}  # fmt: skip
+    wanted = {
+        "email": email,
+        "superuser": superuser,
+        "disabled": disabled,
+        "password": _password(password_file),
+        "current_password": _password(current_password_file),
+    }
     changes = {key: value for key, value in wanted.items() if value is not None}
     if not changes:
         raise typer.BadParameter("say what is to be changed")
@@ -92,16 +111,24 @@ def _password(file: Path | None) -> str | None:
         raise CommandFailed(f"The password cannot be read from {file}: {error}.") from error
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------------
+# -- keys -------------------------------------------------------------------------------------------------------------
 
 
 @verb(keys, "ls")
 def list_keys(call: Call) -> None:
     """List your API keys."""
     found = call.client.pages("/keys")
-    rows = [(item["name"], "all of yours" if item["permissions"] is None else ", ".join(item["permissions"]),
-             ", ".join(item["networks"]) or "anywhere", moment(item["expires_at"]) or "never", ago(item["last_used_at"]) or "never",
-             item["id"]) for item in found]  # fmt: skip
+    rows = [
+        (
+            item["name"],
+            "all of yours" if item["permissions"] is None else ", ".join(item["permissions"]),
+            ", ".join(item["networks"]) or "anywhere",
+            moment(item["expires_at"]) or "never",
+            ago(item["last_used_at"]) or "never",
+            item["id"],
+        )
+        for item in found
+    ]
     call.out.table(found, ("name", "may", "from", "ends", "used ago", "id"), rows, empty="You have no key.")
 
 
@@ -109,12 +136,18 @@ def list_keys(call: Call) -> None:
 def create_key(
     call: Call,
     name: Annotated[str, typer.Argument(help="What it is for.")],
-    permissions: Annotated[list[str], typer.Option("--permission", metavar="NAME", help="What it carries; all that you may if not given.")] = [],  # noqa: B006
-    networks: Annotated[list[str], typer.Option("--from", metavar="NETWORK", help="Address or network it may be used from.")] = [],  # noqa: B006
+    permissions: Annotated[
+        list[str], typer.Option("--permission", metavar="NAME", help="What it carries; all that you may if not given.")
+    ] = [],  # noqa: B006
+    networks: Annotated[
+        list[str], typer.Option("--from", metavar="NETWORK", help="Address or network it may be used from.")
+    ] = [],  # noqa: B006
     days: Annotated[int | None, typer.Option(min=1, help="How long it holds; for ever if not given.")] = None,
 ) -> None:
     """Make an API key of your own; it is printed this once."""
-    made = call.client.post("/keys", {"name": name, "permissions": permissions or None, "networks": networks, "expires_at": in_days(days)})
+    made = call.client.post(
+        "/keys", {"name": name, "permissions": permissions or None, "networks": networks, "expires_at": in_days(days)}
+    )
     call.out.result(made, made["secret"])
     if not call.out.as_json:
         note("Keep it: it is not shown again.")
@@ -128,10 +161,12 @@ def revoke_key(call: Call, key: Key) -> None:
     call.out.result({"id": item["id"]}, f"The key {item['name']!r} is ended.")
 
 
-# -- roles --------------------------------------------------------------------------------------------------------------
+# -- roles ------------------------------------------------------------------------------------------------------------
 
 Permissions = Annotated[list[str], typer.Option("--permission", metavar="NAME", help="A permission it gives.")]
-Everywhere = Annotated[bool | None, typer.Option("--all-servers/--named-servers", help="Whether it holds on every server.")]
+Everywhere = Annotated[
+    bool | None, typer.Option("--all-servers/--named-servers", help="Whether it holds on every server.")
+]
 Servers = Annotated[list[str], typer.Option("--server", metavar="SERVER", help="A server it holds on.")]
 Members = Annotated[list[str], typer.Option("--member", metavar="ACCOUNT", help="An account that has it.")]
 
@@ -140,8 +175,16 @@ Members = Annotated[list[str], typer.Option("--member", metavar="ACCOUNT", help=
 def list_roles(call: Call) -> None:
     """List roles."""
     found = call.client.pages("/roles")
-    rows = [(item["name"], len(item["members"]), "every" if item["all_servers"] else len(item["servers"]),
-             ", ".join(item["permissions"]), item["id"]) for item in found]  # fmt: skip
+    rows = [
+        (
+            item["name"],
+            len(item["members"]),
+            "every" if item["all_servers"] else len(item["servers"]),
+            ", ".join(item["permissions"]),
+            item["id"],
+        )
+        for item in found
+    ]
     call.out.table(found, ("name", "members", "servers", "permissions", "id"), rows, empty="There is no role.")
 
 
@@ -149,9 +192,16 @@ def list_roles(call: Call) -> None:
 def show_role(call: Call, role: Role) -> None:
     """Show a role."""
     item = find(call.client, "/roles", role, "role")
-    call.out.facts(item, {"name": item["name"], "id": item["id"], "permissions": ", ".join(item["permissions"]),
-                          "servers": "every" if item["all_servers"] else ", ".join(item["servers"]),
-                          "members": ", ".join(item["members"])})  # fmt: skip
+    call.out.facts(
+        item,
+        {
+            "name": item["name"],
+            "id": item["id"],
+            "permissions": ", ".join(item["permissions"]),
+            "servers": "every" if item["all_servers"] else ", ".join(item["servers"]),
+            "members": ", ".join(item["members"]),
+        },
+    )
 
 
 @verb(roles, "create")
@@ -164,8 +214,10 @@ def create_role(
     members: Members = [],  # noqa: B006
 ) -> None:
     """Make a role."""
-    made = call.client.post("/roles", {"name": name, "permissions": permissions, "all_servers": bool(everywhere)}
-                            | _reach(call, servers, members))  # fmt: skip
+    made = call.client.post(
+        "/roles",
+        {"name": name, "permissions": permissions, "all_servers": bool(everywhere)} | _reach(call, servers, members),
+    )
     call.out.result(made, f"The role {made['name']} is made.")
 
 

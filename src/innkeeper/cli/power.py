@@ -3,8 +3,10 @@
 They wait for the end of what they ask, and say how it stands meanwhile; `--no-wait` returns at once.
 """
 
-from collections.abc import Callable
+import time
+from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -27,9 +29,14 @@ from innkeeper.cli.values import assignments, typed
 from innkeeper.cli.waiting import wait_for
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done; fail if it fails.")]
-Source = Annotated[str | None, typer.Option("--from", "--upload", metavar="SOURCE",
-                                            help="The server's files: a folder, a zip or tar archive here, or the "
-                                                 "https address of an archive.")]  # fmt: skip
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--from", "--upload", metavar="PATH", help="The server's files: a folder or a zip or tar archive here."
+    ),
+]
+ARCHIVE = "archive"
+"""The property that names the uploaded archive a package is installed from."""
 
 
 def _power(name: str, help_text: str) -> None:
@@ -65,7 +72,9 @@ def delete_server(call: Call, server: ServerName, yes: Sure = False, wait: Wait 
 def suspend(call: Call, server: ServerName, reason: Annotated[str, typer.Option(help="Why.")] = "") -> None:
     """Stop a server and forbid it to run."""
     item = find_server(call.client, server)
-    call.out.result(call.client.post(f"/servers/{item['id']}/suspend", {"reason": reason}), f"{item['name']} is suspended.")
+    call.out.result(
+        call.client.post(f"/servers/{item['id']}/suspend", {"reason": reason}), f"{item['name']} is suspended."
+    )
 
 
 @verb(servers, "unsuspend")
@@ -83,7 +92,9 @@ def create(
     runtime: Annotated[str | None, typer.Option(help="The program that runs the game.")] = None,
     version: Annotated[str | None, typer.Option(help="The game's version.")] = None,
     properties: Properties = [],  # noqa: B006 - typer needs a list
-    command: Annotated[str | None, typer.Option(metavar="COMMAND", help="What a custom server runs, as one text.")] = None,
+    command: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="What a custom server runs, as one text.")
+    ] = None,
     source: Source = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     memory: Memory = None,
@@ -101,30 +112,42 @@ def create(
     given = assignments(properties)
     if command is not None:
         given["command"] = command
-    upload: Callable[[str], None] | None = None
-    if source is not None and source.startswith(("https://", "http://")):
-        given["archive-url"] = source
-    elif source is not None:
-        from innkeeper.cli.unpacking import uploader
+    files = None
+    if source is not None:
+        from innkeeper.cli.uploading import check_source
 
+        files = check_source(source)
         if not wait:
-            raise typer.BadParameter("files from here are uploaded once the server is installed: it needs --wait")
-        upload = uploader(call, source)
-    draft: dict[str, Any] = {"name": name, "package": package, "description": description,
-                             "start": start and upload is None}  # fmt: skip
-    draft |= {key: value for key, value in (("runtime", runtime), ("version", version), ("port", port),
-                                            ("address", address)) if value is not None}  # fmt: skip
+            raise typer.BadParameter("files from here are sent once there is a server: it cannot go with --no-wait")
+    draft: dict[str, Any] = {
+        "name": name,
+        "package": package,
+        "description": description,
+        "start": start and files is None,
+    }
+    draft |= {
+        key: value
+        for key, value in (("runtime", runtime), ("version", version), ("port", port), ("address", address))
+        if value is not None
+    }
     draft |= owner_and_node(call, owner, node)
-    if given:
-        draft["properties"] = typed(given, client.get(f"/packages/{package}"))
+    if given or files is not None:
+        known = client.get(f"/packages/{quote(package, safe='')}")
+        if files is not None and all(item["name"] != ARCHIVE for item in known["properties"]):
+            raise CommandFailed(
+                f"{package} is not installed from an archive: put files with `innkeeper files put`.",
+                code="no_archive_wanted",
+                kind="invalid",
+            )
+        draft["properties"] = typed(given, known)
     limits = {"memory_mib": memory, "cpu_percent": cpu, "disk_mib": disk}
     draft["limits"] = {key: value for key, value in limits.items() if value is not None}
     made = client.post("/servers", draft)
     server, operation = made["server"], made["operation"]
     if wait:
         operation = wait_for(client, operation, name, quiet=call.out.as_json)
-        if upload is not None:
-            upload(server["id"])
+        if files is not None:
+            operation = _install_from(call, server, files)
             if start:
                 operation = client.post(f"/servers/{server['id']}/start")
         elif start:
@@ -132,10 +155,18 @@ def create(
     finish(call, server, operation, wait=wait)
 
 
+def _install_from(call: Call, server: dict[str, Any], source: Path) -> dict[str, Any]:
+    """Send files of this host and install them; return the installation, ended."""
+    from innkeeper.cli.uploading import send_archive
+
+    name = send_archive(call, server["id"], source)
+    call.client.patch(f"/servers/{server['id']}", {"properties": {ARCHIVE: name}})
+    operation = call.client.post(f"/servers/{server['id']}/reinstall")
+    return wait_for(call.client, operation, server["name"], quiet=call.out.as_json)
+
+
 def _start_after(call: Call, server: str, installation: dict[str, Any]) -> dict[str, Any]:
     """Return the start that follows an installation, once there is one."""
-    import time
-
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         newest = call.client.get(f"/servers/{server}/operations", limit=1)["items"]

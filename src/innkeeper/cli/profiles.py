@@ -115,7 +115,9 @@ def find_place(wishes: Wishes, profiles: Profiles, environment: Mapping[str, str
     place = installation(Path(environment.get("INNKEEPER_DATA") or DEFAULT_DATA))
     if place is not None:
         return Place(place.url, loose or place.key)
-    raise NotConnected("No Innkeeper is known: sign in with `innkeeper login URL`, or set INNKEEPER_URL and INNKEEPER_KEY.")
+    raise NotConnected(
+        "No Innkeeper is known: sign in with `innkeeper login URL`, or set INNKEEPER_URL and INNKEEPER_KEY."
+    )
 
 
 def installation(data: Path) -> Place | None:

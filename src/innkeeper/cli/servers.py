@@ -12,11 +12,17 @@ from innkeeper.cli.values import assignments, find_account, find_node, typed
 servers = typer.Typer(help="Game servers.", no_args_is_help=True)
 
 Memory = Annotated[int | None, typer.Option("--memory", metavar="MIB", min=1, help="Most memory it may use, in MiB.")]
-Cpu = Annotated[int | None, typer.Option("--cpu", metavar="PERCENT", min=1, help="Most CPU it may use; 100 is one core.")]
+Cpu = Annotated[
+    int | None, typer.Option("--cpu", metavar="PERCENT", min=1, help="Most CPU it may use; 100 is one core.")
+]
 Disk = Annotated[int | None, typer.Option("--disk", metavar="MIB", min=1, help="Most disk it may use, in MiB.")]
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port it listens on.")]
-Properties = Annotated[list[str], typer.Option("--property", "-p", metavar="NAME=VALUE",
-                                               help="A setting of its game; see `innkeeper packages show`.")]  # fmt: skip
+Properties = Annotated[
+    list[str],
+    typer.Option(
+        "--property", "-p", metavar="NAME=VALUE", help="A setting of its game; see `innkeeper packages show`."
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
 Sure = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
 
@@ -26,9 +32,13 @@ def list_servers(call: Call) -> None:
     """List the servers you may see."""
     found = call.client.pages("/servers")
     ids = short_ids([item["id"] for item in found])
-    rows = [(item["name"], item["state"], players_of(item), game_of(item), address_of(item), memory_of(item), short)
-            for item, short in zip(found, ids, strict=True)]  # fmt: skip
-    call.out.table(found, ("name", "state", "players", "game", "address", "memory", "id"), rows, empty="There is no server.")
+    rows = [
+        (item["name"], item["state"], players_of(item), game_of(item), address_of(item), memory_of(item), short)
+        for item, short in zip(found, ids, strict=True)
+    ]
+    call.out.table(
+        found, ("name", "state", "players", "game", "address", "memory", "id"), rows, empty="There is no server."
+    )
 
 
 @verb(servers, "show")
@@ -76,7 +86,8 @@ def change_server(
     port: Port = None,
     autostart: Annotated[bool | None, typer.Option(help="Whether it comes back with its host.")] = None,
     restart: Annotated[
-        bool | None, typer.Option("--restart-after-crash/--no-restart-after-crash", help="Whether a crash is followed by a start.")
+        bool | None,
+        typer.Option("--restart-after-crash/--no-restart-after-crash", help="Whether a crash is followed by a start."),
     ] = None,
 ) -> None:
     """Change a server's settings; what the game reads at its start counts from the next start on."""
@@ -107,11 +118,19 @@ def list_players(call: Call, server: ServerName) -> None:
     call.out.table(found, ("player", "for"), rows, empty=f"Nobody is on {item['name']}.")
 
 
-# -- sharing ------------------------------------------------------------------------------------------------------------
+# -- sharing ----------------------------------------------------------------------------------------------------------
 
 PRESETS = {
     "view": ["server.view", "console.read", "players.read", "metrics.read"],
-    "power": ["server.view", "console.read", "players.read", "metrics.read", "power.start", "power.stop", "power.restart"],
+    "power": [
+        "server.view",
+        "console.read",
+        "players.read",
+        "metrics.read",
+        "power.start",
+        "power.stop",
+        "power.restart",
+    ],
 }
 """What `--preset` stands for; `all` is whatever one holds oneself."""
 
@@ -122,7 +141,12 @@ def share(
     server: ServerName,
     account: Annotated[str, typer.Argument(help="With whom: username or id.")],
     permissions: Annotated[
-        list[str], typer.Option("--permission", metavar="NAME", help="What it may do, as often as needed; see `innkeeper roles permissions`.")
+        list[str],
+        typer.Option(
+            "--permission",
+            metavar="NAME",
+            help="What it may do, as often as needed; see `innkeeper roles permissions`.",
+        ),
     ] = [],  # noqa: B006
     preset: Annotated[str, typer.Option(help="view, power, or all that you hold; not with --permission.")] = "power",
 ) -> None:
@@ -135,7 +159,9 @@ def share(
     if not permissions and preset == "all":
         wanted = [permission for permission in wanted if permission != "server.suspend"]
     grant = client.put(f"/servers/{item['id']}/grants/{find_account(client, account)}", {"permissions": wanted})
-    call.out.result(grant, f"{grant['account']['username']} may now use {item['name']}: {', '.join(grant['permissions'])}.")
+    call.out.result(
+        grant, f"{grant['account']['username']} may now use {item['name']}: {', '.join(grant['permissions'])}."
+    )
 
 
 @verb(servers, "unshare")
@@ -145,7 +171,9 @@ def unshare(call: Call, server: ServerName, account: Annotated[str, typer.Argume
     granted = call.client.pages(f"/servers/{item['id']}/grants")
     known = [grant["account"]["id"] for grant in granted if account.lower() == grant["account"]["username"].lower()]
     call.client.delete(f"/servers/{item['id']}/grants/{known[0] if known else find_account(call.client, account)}")
-    call.out.result({"server": item["id"], "unshared": account}, f"{item['name']} is not shared with {account} any more.")
+    call.out.result(
+        {"server": item["id"], "unshared": account}, f"{item['name']} is not shared with {account} any more."
+    )
 
 
 @verb(servers, "grants")
@@ -153,11 +181,13 @@ def list_grants(call: Call, server: ServerName) -> None:
     """List with whom a server is shared."""
     item = find_server(call.client, server)
     found = call.client.pages(f"/servers/{item['id']}/grants")
-    rows = [(grant["account"]["username"], moment(grant["created_at"]), ", ".join(grant["permissions"])) for grant in found]
+    rows = [
+        (grant["account"]["username"], moment(grant["created_at"]), ", ".join(grant["permissions"])) for grant in found
+    ]
     call.out.table(found, ("account", "since", "permissions"), rows, empty=f"{item['name']} is shared with nobody.")
 
 
-# -- history ------------------------------------------------------------------------------------------------------------
+# -- history ----------------------------------------------------------------------------------------------------------
 
 
 @verb(servers, "operations")
@@ -165,8 +195,17 @@ def list_operations(call: Call, server: ServerName, limit: Limit = 20) -> None:
     """List what was asked of a server, newest first."""
     item = find_server(call.client, server)
     found = call.client.pages(f"/servers/{item['id']}/operations", limit=limit)
-    rows = [(moment(one["created_at"]), one["verb"], one["state"], (one["account"] or {}).get("username"), one["reason"], one["id"])
-            for one in found]  # fmt: skip
+    rows = [
+        (
+            moment(one["created_at"]),
+            one["verb"],
+            one["state"],
+            (one["account"] or {}).get("username"),
+            one["reason"],
+            one["id"],
+        )
+        for one in found
+    ]
     call.out.table(found, ("at", "what", "state", "by", "reason", "id"), rows, empty="Nothing was asked of it.")
 
 
@@ -179,12 +218,20 @@ def list_activity(call: Call, server: ServerName, limit: Limit = 20) -> None:
 
 def show_activity(call: Call, found: list[dict[str, Any]]) -> None:
     """Print activity entries."""
-    rows = [(moment(one["at"]), (one["account"] or {}).get("username"), one["action"],
-             ", ".join(f"{name}={value}" for name, value in one["data"].items()), one["via"]) for one in found]  # fmt: skip
+    rows = [
+        (
+            moment(one["at"]),
+            (one["account"] or {}).get("username"),
+            one["action"],
+            ", ".join(f"{name}={value}" for name, value in one["data"].items()),
+            one["via"],
+        )
+        for one in found
+    ]
     call.out.table(found, ("at", "by", "what", "with", "via"), rows, empty="Nothing was done yet.")
 
 
-# -- deleting -----------------------------------------------------------------------------------------------------------
+# -- deleting ---------------------------------------------------------------------------------------------------------
 
 
 def confirm(call: Call, question: str, sure: bool) -> None:
@@ -210,7 +257,7 @@ def owner_and_node(call: Call, owner: str | None, node: str | None) -> dict[str,
     return found
 
 
-# -- words --------------------------------------------------------------------------------------------------------------
+# -- words ------------------------------------------------------------------------------------------------------------
 
 
 def players_of(item: dict[str, Any]) -> str:

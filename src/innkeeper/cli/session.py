@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def login(
     call: Call,
     address: Annotated[str, typer.Argument(metavar="URL", help="Address of the Innkeeper.")],
-    username: Annotated[str | None, typer.Option("--username", "-u", help="Who signs in; asked for if not given.")] = None,
+    username: Annotated[
+        str | None, typer.Option("--username", "-u", help="Who signs in; asked for if not given.")
+    ] = None,
     password_file: Annotated[Path | None, typer.Option(help="File with the password; else it is asked for.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="How long the key holds; until logout if not given.")] = None,
 ) -> None:
@@ -42,7 +44,9 @@ def login(
     profiles = call.profiles
     kept = profiles.read()
     if call.wishes.key or call.wishes.key_file:
-        key = find_place(call.wishes.__class__(url=url, key=call.wishes.key, key_file=call.wishes.key_file), profiles).key
+        key = find_place(
+            call.wishes.__class__(url=url, key=call.wishes.key, key_file=call.wishes.key_file), profiles
+        ).key
         with Client(Place(url, key)) as client:
             account = client.get("/me")["account"]
         profile = Profile(url=url, key=key or "", username=account["username"])
@@ -53,11 +57,15 @@ def login(
     kept.profiles[name] = profile
     kept.current = name
     profiles.write(kept)
-    call.out.result({"profile": name, "url": url, "account": account},
-                    f"Signed in to {url} as {account['username']} (profile {name}).")  # fmt: skip
+    call.out.result(
+        {"profile": name, "url": url, "account": account},
+        f"Signed in to {url} as {account['username']} (profile {name}).",
+    )
 
 
-def _by_password(client: "Client", username: str | None, password_file: Path | None, days: int | None) -> tuple[Profile, dict[str, Any]]:
+def _by_password(
+    client: "Client", username: str | None, password_file: Path | None, days: int | None
+) -> tuple[Profile, dict[str, Any]]:
     from innkeeper.cli.client import Client
 
     username = username or _ask("Username", hidden=False)
@@ -72,7 +80,9 @@ def _by_password(client: "Client", username: str | None, password_file: Path | N
     session = client.post("/sessions", {"username": username, "password": password})
     with Client(Place(url, session["token"])) as signed_in:
         try:
-            made = signed_in.post("/keys", {"name": f"innkeeper on {platform.node()}"[:100] or "innkeeper", "expires_at": in_days(days)})
+            made = signed_in.post(
+                "/keys", {"name": f"innkeeper on {platform.node()}"[:100] or "innkeeper", "expires_at": in_days(days)}
+            )
         finally:
             signed_in.delete("/sessions/current")
     account = session["account"]
@@ -83,7 +93,9 @@ def _ask(what: str, *, hidden: bool) -> str:
     if not sys.stdin.isatty():
         line = sys.stdin.readline().rstrip("\r\n")
         if not line:
-            raise CommandFailed(f"The {what.lower()} is missing: there is no terminal to ask at.", code="not_given", kind="invalid")
+            raise CommandFailed(
+                f"The {what.lower()} is missing: there is no terminal to ask at.", code="not_given", kind="invalid"
+            )
         return line
     return str(typer.prompt(what, hide_input=hidden, err=True))
 
@@ -115,11 +127,14 @@ def whoami(call: Call) -> None:
     """Say which Innkeeper is meant, and who you are there."""
     me = call.client.get("/me")
     account = me["account"]
-    call.out.facts({"url": call.place.url, "profile": call.place.profile, **me}, {
-        "address": call.place.url,
-        "profile": call.place.profile,
-        "account": account["username"] + (" (superuser)" if account["superuser"] else ""),
-        "id": account["id"],
-        "key ends": moment(me["expires_at"]),
-        "may": ", ".join(me["permissions"]) or "nothing beside its own servers",
-    })  # fmt: skip
+    call.out.facts(
+        {"url": call.place.url, "profile": call.place.profile, **me},
+        {
+            "address": call.place.url,
+            "profile": call.place.profile,
+            "account": account["username"] + (" (superuser)" if account["superuser"] else ""),
+            "id": account["id"],
+            "key ends": moment(me["expires_at"]),
+            "may": ", ".join(me["permissions"]) or "nothing beside its own servers",
+        },
+    )

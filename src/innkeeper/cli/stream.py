@@ -7,13 +7,13 @@ Every line comes once and in order. Knows nothing of terminals.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from innkeeper.cli.client import HEADERS, LOOPBACK, PREFIX, Client, why_not_connected
 from innkeeper.cli.failures import CommandFailed, NotConnected
@@ -73,11 +73,11 @@ Event = Lines | Seen | Skipped | Refused | Lost | Back
 
 
 class ConsoleStream:
-    """One server's console. `events()` is read by one reader; `send` may be called meanwhile."""
+    """One server's console. `open()` it, then read `events()`; `send` may be called meanwhile."""
 
     def __init__(self, client: Client, server: str, *, tail: int) -> None:
         self._client = client
-        self._server = server
+        self._path = f"/servers/{server}/console"
         self._tail = tail
         self._last: int | None = None
         self._socket: ClientConnection | None = None
@@ -97,9 +97,8 @@ class ConsoleStream:
             return False
         return True
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Give what happens, for ever; raise CommandFailed once the console may not be followed (any more)."""
-        await self._check()
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Give what happens, for ever; raise CommandFailed once the console may not be followed any more."""
         pause, lost = FIRST_PAUSE_S, False
         while True:
             try:
@@ -110,9 +109,15 @@ class ConsoleStream:
                             yield Back()
                         if event is not None:
                             yield event
-                reason = "the panel ended it"
+                reason = "the panel ended it."
             except ConnectionClosed as error:
-                reason = (error.rcvd.reason if error.rcvd else "") or "the panel is gone"
+                reason = (error.rcvd.reason if error.rcvd else "") or "the panel is gone."
+            except InvalidStatus as error:
+                status = error.response.status_code
+                reason = f"the panel answered with status {status}."
+                if 400 <= status < 500:
+                    await self._check_again()
+                    raise CommandFailed(f"The console cannot be followed: {reason}", code="no_stream") from error
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 reason = why_not_connected(error, self._client.place.url)
             finally:
@@ -124,15 +129,20 @@ class ConsoleStream:
             pause = min(pause * 1.6, MOST_PAUSE_S)
             await self._check_again()
 
-    async def _check(self) -> None:
-        """Ask over plain HTTP whether one may: its refusals are whole sentences. Note where the console stands."""
-        found = await in_thread(self._client.get, f"/servers/{self._server}/console", tail=1)
-        if self._last is None and not self._tail:
-            self._last = found["items"][-1]["seq"] if found["items"] else 0
+    async def open(self) -> int:
+        """Return the number of the newest line; without a tail, all that come after it will be given.
+
+        Raises CommandFailed where one may not follow the console: over plain HTTP refusals are whole sentences.
+        """
+        found = await in_thread(self._client.get, self._path, tail=1)
+        newest = int(found["items"][-1]["seq"]) if found["items"] else 0
+        if not self._tail:
+            self._last = newest
+        return newest
 
     async def _check_again(self) -> None:
         try:
-            await in_thread(self._client.get, f"/servers/{self._server}/console", tail=1)
+            await in_thread(self._client.get, self._path, tail=1)
         except CommandFailed as error:
             if not isinstance(error, NotConnected) and error.kind not in ("unavailable", "failed"):
                 raise
@@ -141,14 +151,22 @@ class ConsoleStream:
         place = self._client.place
         parts = urlsplit(place.url)
         query = {"resume_from": self._last} if self._last is not None else {"tail": self._tail}
-        path = f"{parts.path}{PREFIX}/servers/{self._server}/console/stream"
+        path = f"{parts.path}{PREFIX}{self._path}/stream"
         address = urlunsplit(("wss" if parts.scheme == "https" else "ws", parts.netloc, path, urlencode(query), ""))
         headers: Mapping[str, str] = {
-            "X-Innkeeper-Client": HEADERS["X-Innkeeper-Client"], "Authorization": f"Bearer {place.key or ''}"
-        }  # fmt: skip
+            "X-Innkeeper-Client": HEADERS["X-Innkeeper-Client"],
+            "Authorization": f"Bearer {place.key or ''}",
+        }
         proxy: Any = None if parts.hostname in LOOPBACK else True
-        return connect(address, additional_headers=headers, user_agent_header=HEADERS["User-Agent"], max_size=MAX_FRAME,
-                       open_timeout=_OPEN_S, close_timeout=2, proxy=proxy)  # fmt: skip
+        return connect(
+            address,
+            additional_headers=headers,
+            user_agent_header=HEADERS["User-Agent"],
+            max_size=MAX_FRAME,
+            open_timeout=_OPEN_S,
+            close_timeout=2,
+            proxy=proxy,
+        )
 
     async def _frames(self, socket: ClientConnection) -> AsyncIterator[Event | None]:
         """Give what comes over one connection; None when it stands."""
@@ -158,8 +176,11 @@ class ConsoleStream:
             frame = msgspec.json.decode(message)
             match frame:
                 case {"type": "lines", "blocks": list(blocks)}:
-                    lines = [Line(block["seq"] + index, block["time"], text)
-                             for block in blocks for index, text in enumerate(block["lines"])]  # fmt: skip
+                    lines = [
+                        Line(block["seq"] + index, block["time"], text)
+                        for block in blocks
+                        for index, text in enumerate(block["lines"])
+                    ]
                     if lines:
                         self._last = lines[-1].seq
                         yield Lines(lines)
@@ -173,4 +194,3 @@ class ConsoleStream:
                     yield Refused(code, text)
                 case _:
                     continue  # a newer panel may say more than we know
-

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO
 
 from innkeeper.cli.text import plain
 
@@ -20,13 +20,18 @@ def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(plain(what), total=total)
         yield lambda count: progress.advance(task, count)
 
 
-def parts_of(file: BinaryIO, advance: Advance) -> Iterator[bytes]:
+def parts_of(file: IO[bytes], advance: Advance) -> Iterator[bytes]:
     """Give a file's content in parts, telling how many bytes have passed."""
     while part := file.read(PART):
         yield part

@@ -56,8 +56,11 @@ def instant(text: str | None) -> str | None:
     try:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except (ValueError, OverflowError) as error:
-        raise CommandFailed(f"{text!r} is no time: it has to be like 15m, 2h or 2026-11-21T20:00.", code="time_is_invalid",
-                            kind="invalid") from error  # fmt: skip
+        raise CommandFailed(
+            f"{text!r} is no time: it has to be like 15m, 2h or 2026-11-21T20:00.",
+            code="time_is_invalid",
+            kind="invalid",
+        ) from error
 
 
 def in_days(days: int | None) -> str | None:
@@ -79,8 +82,12 @@ def find_account(client: "Client", wanted: str) -> str:
     except CommandFailed as error:
         if error.kind != "forbidden":
             raise
-        raise CommandFailed(f"Only who may list accounts can name {wanted!r}: give the account's id.", code=error.code,
-                            kind=error.kind, data=error.data) from error  # fmt: skip
+        raise CommandFailed(
+            f"Only who may list accounts can name {wanted!r}: give the account's id.",
+            code=error.code,
+            kind=error.kind,
+            data=error.data,
+        ) from error
     lowered = [account | {"username": account["username"].lower()} for account in accounts]
     return str(pick(lowered, wanted.lower(), "account", name="username")["id"])
 

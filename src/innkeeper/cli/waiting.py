@@ -32,8 +32,12 @@ def wait_for(client: "Client", operation: dict[str, Any], name: str, *, quiet: b
             operation = client.get(f"/operations/{operation['id']}", wait=_LIVE_S if live else _QUIET_S)
     if operation["state"] == "failed":
         reason = operation["reason"] or "no reason is known"
-        raise CommandFailed(f"{name}: {operation['verb']} failed: {reason}", code="operation_failed", kind="conflict",
-                            data={"operation": operation})  # fmt: skip
+        raise CommandFailed(
+            f"{name}: {operation['verb']} failed: {reason}",
+            code="operation_failed",
+            kind="conflict",
+            data={"operation": operation},
+        )
     return operation
 
 

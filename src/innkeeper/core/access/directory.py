@@ -7,6 +7,8 @@ again, so that no stream outlives the right to it.
 import ipaddress
 from datetime import datetime, timedelta
 
+import msgspec
+
 from innkeeper.core.access.errors import AccountIsDisabled, AddressIsNotAllowed, KeyHasExpired, KeyIsUnknown
 from innkeeper.core.access.model import Actor, ApiKey, Grant, Role, Via, actor_for
 from innkeeper.core.access.permissions import OWNER
@@ -84,7 +86,9 @@ class AccessDirectory:
         remembered = self._actors.get((secret, via, address))
         if remembered is not None:
             key = self.keys[remembered.key_id] if remembered.key_id is not None else None
-            if key is not None and (key.expires_at is None or key.expires_at > self._clock.now()):
+            now = self._clock.now()
+            if key is not None and (key.expires_at is None or key.expires_at > now):
+                self._used[key.id] = now
                 return remembered
         key = self._by_digest.get(digest_of(secret))
         if key is None:
@@ -102,7 +106,7 @@ class AccessDirectory:
             raise KeyHasExpired
         if key.networks and not _within(address, key.networks):
             raise AddressIsNotAllowed
-        self._used.setdefault(key.id, now)
+        self._used[key.id] = now
         return self.actor_of(key.account_id, via, scope=key.permissions, key_id=key.id, address=address)
 
     def actor_of(self, account_id: int, via: Via, *, scope: frozenset[str] | None = None, key_id: int | None = None,
@@ -163,6 +167,8 @@ class AccessDirectory:
         for key in [key for key in self.keys.values() if key.account_id == account_id]:
             self._put_key(key.id, None)
         self.grants.pop(account_id, None)
+        for role in [role for role in self.roles.values() if account_id in role.members]:
+            self.roles[role.id] = msgspec.structs.replace(role, members=role.members - {account_id})
 
     def _altered(self) -> None:
         self._actors.clear()

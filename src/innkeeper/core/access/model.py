@@ -87,6 +87,11 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         return permission in self.product
 
     @property
+    def is_superuser(self) -> bool:
+        """Whether the account is a superuser's and its key carries all that this means."""
+        return self.account.superuser and self.scope >= ALL
+
+    @property
     def sees_all_servers(self) -> bool:
         """Whether every server is visible to the actor."""
         return "server.view" in self.everywhere

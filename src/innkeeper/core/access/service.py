@@ -1,5 +1,6 @@
 """Keys, roles and grants: who gives what to whom, and never more than they hold."""
 
+import asyncio
 import ipaddress
 from datetime import datetime
 from uuid import UUID
@@ -20,7 +21,7 @@ from innkeeper.core.access.errors import (
     TooManyKeys,
 )
 from innkeeper.core.access.model import Actor, ApiKey, Grant, Role
-from innkeeper.core.access.permissions import ALL, ALL_PRODUCT, ALL_SERVER, ProductPermission
+from innkeeper.core.access.permissions import ALL, ALL_PRODUCT, ALL_SERVER, ProductPermission, ServerPermission
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.servers.directory import Record, ServerDirectory
@@ -41,6 +42,7 @@ class AccessService:
         self._directory = directory
         self._servers = servers
         self._activity = activity
+        self._making_keys = asyncio.Lock()
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -53,8 +55,9 @@ class AccessService:
                          networks: tuple[str, ...] = (), expires_at: datetime | None = None) -> tuple[ApiKey, str]:  # fmt: skip
         """Make a key of the actor's own account; return it with its secret, which is told this once.
 
-        A key carries at most what the key that makes it carries. Raises NameIsInvalid, PermissionIsUnknown,
-        NetworkIsInvalid, CannotGiveMoreThanHeld, TooManyKeys.
+        A key carries at most what the key that makes it carries, from no other networks and for no longer; a session
+        ends sooner than what it makes. Raises NameIsInvalid, PermissionIsUnknown, NetworkIsInvalid,
+        CannotGiveMoreThanHeld, TooManyKeys.
         """
         check_name(name)
         if permissions is not None:
@@ -65,16 +68,30 @@ class AccessService:
             permissions = actor.scope
         for network in networks:
             check_network(network)
-        if len(self.keys(actor)) >= MAX_KEYS:
-            raise TooManyKeys(limit=MAX_KEYS)
+        networks, expires_at = self._within_own_key(actor, networks, expires_at)
         secret = new_secret("ink")
         key = ApiKey(id=0, uuid=uuid7(), account_id=actor.account.id, name=name, digest=digest_of(secret),
                      permissions=permissions, networks=networks, expires_at=expires_at, created_at=self._clock.now())  # fmt: skip
-        async with self._works() as work:
-            key = await work.access.add_key(key)
-            work.changed("key", key.id)
-            await self._activity.note(work, actor, "key.created", data={"name": name})
+        async with self._making_keys:  # so that keys made at the same time are counted, too
+            if len(self.keys(actor)) >= MAX_KEYS:
+                raise TooManyKeys(limit=MAX_KEYS)
+            async with self._works() as work:
+                key = await work.access.add_key(key)
+                work.changed("key", key.id)
+                await self._activity.note(work, actor, "key.created", data={"name": name})
         return key, secret
+
+    def _within_own_key(self, actor: Actor, networks: tuple[str, ...], expires_at: datetime | None
+                        ) -> tuple[tuple[str, ...], datetime | None]:  # fmt: skip
+        """Return networks and end of a new key, kept within those of the key that makes it."""
+        own = self._directory.keys.get(actor.key_id) if actor.key_id is not None else None
+        if own is None or own.kind != "key":
+            return networks, expires_at
+        if own.expires_at is not None:
+            expires_at = min(expires_at, own.expires_at) if expires_at is not None else own.expires_at
+        if own.networks and not set(networks) <= set(own.networks):
+            raise CannotGiveMoreThanHeld
+        return networks or own.networks, expires_at
 
     async def revoke_key(self, actor: Actor, uuid: UUID) -> None:
         """End one of the actor's own keys at once; raise NoSuchKey."""
@@ -157,12 +174,12 @@ class AccessService:
         return sorted(found, key=lambda grant: grant.account_id)
 
     async def share(self, actor: Actor, record: Record, account_id: int, permissions: frozenset[str]) -> Grant:
-        """Give an account permissions on a server, in place of what it had by grant.
+        """Give an account permissions on a server, in place of what it had by grant; needs `grants.write`.
 
         Raises CannotGiveMoreThanHeld (also when the old grant held more), OwnerNeedsNoGrant, NoSuchAccount.
         """
         _check_known(permissions, ALL_SERVER)
-        server = record.server
+        server = self._servers.reach(actor, record, ServerPermission.GRANTS_WRITE).server
         if account_id not in self._directory.accounts:
             raise NoSuchAccount
         if account_id == server.owner_id:
@@ -179,12 +196,13 @@ class AccessService:
         return grant
 
     async def unshare(self, actor: Actor, record: Record, account_id: int) -> None:
-        """Take a grant back; raise NoSuchGrant, CannotGiveMoreThanHeld."""
-        server = record.server
+        """Take a grant back, with `grants.write` or one's own; raise NoSuchGrant, CannotGiveMoreThanHeld."""
+        own = account_id == actor.account.id
+        server = self._servers.reach(actor, record, ServerPermission.VIEW if own else ServerPermission.GRANTS_WRITE).server
         old = self._directory.grants.get(account_id, {}).get(server.id)
         if old is None:
             raise NoSuchGrant
-        if account_id != actor.account.id and not old.permissions <= actor.on(server.id, server.owner_id):
+        if not own and not old.permissions <= actor.on(server.id, server.owner_id):
             raise CannotGiveMoreThanHeld
         async with self._works() as work:
             await work.access.delete_grant(account_id, server.id)

@@ -31,7 +31,7 @@ from innkeeper.core.accounts.errors import (
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.servers.directory import ServerDirectory
-from innkeeper.core.work import Works
+from innkeeper.core.work import Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
 from innkeeper.kit.tasks import in_thread
@@ -77,7 +77,9 @@ class AccountService:
             raise WrongCredentials
         account = self._access.by_username(username)
         digest = account.password_hash if account and not account.disabled else ""
-        if not await in_thread(self._hasher.verify, digest, password) or account is None:
+        right = await in_thread(self._hasher.verify, digest, password)
+        self._refuse_hammering(counted)  # again: guesses made at the same time must not all be answered
+        if not right or account is None:
             self._count_failure(counted)
             raise WrongCredentials
         self._failures.pop(counted[0], None)
@@ -86,6 +88,9 @@ class AccountService:
                      expires_at=now + SESSION_LIFE, created_at=now)  # fmt: skip
         async with self._works() as work:
             await work.access.delete_expired_keys(now)
+            for old in self._access.keys.values():
+                if old.expires_at is not None and old.expires_at < now:
+                    work.changed("key", old.id)
             key = await work.access.add_key(key)
             work.changed("key", key.id)
         return key, secret
@@ -123,10 +128,8 @@ class AccountService:
 
     def get(self, actor: Actor, uuid: UUID) -> Account:
         """Return an account: one's own, or with `accounts.read` any; raise NoSuchAccount."""
-        if uuid == actor.account.uuid:
-            return self._access.accounts[actor.account.id]
         found = next((account for account in self._access.accounts.values() if account.uuid == uuid), None)
-        if found is None or not actor.may(ProductPermission.ACCOUNTS_READ):
+        if found is None or not (found.id == actor.account.id or actor.may(ProductPermission.ACCOUNTS_READ)):
             raise NoSuchAccount
         return found
 
@@ -138,7 +141,7 @@ class AccountService:
         """
         if actor is not None:
             require(actor, ProductPermission.ACCOUNTS_WRITE)
-            if superuser and not actor.account.superuser:
+            if superuser and not actor.is_superuser:
                 raise PermissionIsMissing("Only a superuser makes superusers.")
         if not _USERNAME.fullmatch(username):
             raise UsernameIsInvalid
@@ -163,12 +166,14 @@ class AccountService:
         own = account.id == actor.account.id
         if not own or superuser is not None or disabled is not None:
             self._require_power_over(actor, account)
-        if superuser is not None and not actor.account.superuser:
+        if superuser is not None and not actor.is_superuser:
             raise PermissionIsMissing("Only a superuser makes superusers.")
         changes: dict[str, object] = {}
         if email is not None:
             check_email(email)
-            changes |= {"email": email, "email_verified": account.email_verified and email == account.email}
+            changes["email"] = email
+            if email != account.email:
+                changes["email_verified"] = False
         if password is not None:
             check_password(password)
             if own and not await in_thread(self._hasher.verify, account.password_hash, current_password or ""):
@@ -178,11 +183,7 @@ class AccountService:
             changes["superuser"] = superuser
         if disabled is not None:
             changes["disabled"] = disabled
-        changed = msgspec.structs.replace(account, **changes)
-        if account.superuser and not account.disabled and (changed.disabled or not changed.superuser):
-            self._keep_a_superuser(account)
-        await self._save(actor, changed, end_sessions=password is not None)
-        return changed
+        return await self._save(actor, account.id, changes)
 
     async def set_password(self, username: str, password: str) -> Account:
         """Give an account a new password without knowing the old one (the house itself); raise NoSuchAccount."""
@@ -190,41 +191,50 @@ class AccountService:
         if account is None:
             raise NoSuchAccount
         check_password(password)
-        changed = msgspec.structs.replace(account, password_hash=await in_thread(self._hasher.hash, password))
-        await self._save(None, changed, end_sessions=True)
-        return changed
+        return await self._save(None, account.id, {"password_hash": await in_thread(self._hasher.hash, password)})
 
     async def delete(self, actor: Actor, uuid: UUID) -> None:
         """Delete an account that owns no server; raise AccountOwnsServers, LastSuperuser, NoSuchAccount."""
         account = self.get(actor, uuid)
         self._require_power_over(actor, account)
-        if account.superuser and not account.disabled:
-            self._keep_a_superuser(account)
         if any(record.server.owner_id == account.id for record in self._servers.present()):
             raise AccountOwnsServers
         async with self._works() as work:
+            await _keep_a_superuser(work, account, None)
             await work.accounts.delete(account.id)
             work.changed("account", account.id)
             await self._activity.note(work, actor, "account.deleted", data={"username": account.username})
 
-    async def _save(self, actor: Actor | None, account: Account, *, end_sessions: bool) -> None:
-        sessions = [key for key in self._access.keys.values() if key.account_id == account.id and key.kind == "session"]
+    async def _save(self, actor: Actor | None, account_id: int, changes: dict[str, object]) -> Account:
+        """Change an account as it is now, not as it was when the change was asked: hashing a password takes its time."""
         async with self._works() as work:
-            await work.accounts.update(account)
+            account = await work.accounts.get(account_id)
+            if account is None:
+                raise NoSuchAccount
+            changed = msgspec.structs.replace(account, **changes)
+            await _keep_a_superuser(work, account, changed)
+            await work.accounts.update(changed)
             work.changed("account", account.id)
-            for key in sessions if end_sessions else ():
+            for key in self._sessions(account.id) if "password_hash" in changes else ():
                 await work.access.delete_key(key.id)
                 work.changed("key", key.id)
             await self._activity.note(work, actor, "account.changed", data={"username": account.username})
+        return changed
+
+    def _sessions(self, account_id: int) -> list[ApiKey]:
+        return [key for key in self._access.keys.values() if key.account_id == account_id and key.kind == "session"]
 
     @staticmethod
     def _require_power_over(actor: Actor, account: Account) -> None:
         require(actor, ProductPermission.ACCOUNTS_WRITE)
-        if account.superuser and not actor.account.superuser:
+        if account.superuser and not actor.is_superuser:
             raise PermissionIsMissing("Only a superuser changes superusers.")
 
-    def _keep_a_superuser(self, account: Account) -> None:
-        others = (other for other in self._access.accounts.values() if other.id != account.id)
+
+async def _keep_a_superuser(work: Work, before: Account, after: Account | None) -> None:
+    """Raise LastSuperuser where nobody would be left who may do everything."""
+    if before.superuser and not before.disabled and (after is None or after.disabled or not after.superuser):
+        others = [account for account in await work.accounts.all() if account.id != before.id]
         if not any(other.superuser and not other.disabled for other in others):
             raise LastSuperuser
 

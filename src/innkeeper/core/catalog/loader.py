@@ -4,14 +4,20 @@ Refuses to know what an install step does: a step is a table whose side files ar
 """
 
 import re
+import signal
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from innkeeper.core.catalog.errors import PackageIsBroken
-from innkeeper.core.catalog.model import READY_PROOFS, Package
+from innkeeper.core.catalog.model import READY_PROOFS, Package, Runtime, Start
+from innkeeper.core.catalog.service import Catalog, check_value
+from innkeeper.core.errors import CoreError
+from innkeeper.core.servers.model import Server
 
 SHIPPED = Path(__file__).parent / "shipped"
 _MAX_TEXT = 4 * 1024 * 1024
@@ -33,11 +39,11 @@ def load_package(folder: Path) -> Package:
             item["choices"] = [
                 {"value": choice, "label": choice} if isinstance(choice, str) else choice for choice in item.get("choices", [])
             ]
-        clean = table.get("stop", {})
-        clean.setdefault("clean_exit", [0])
         package = msgspec.convert(table, Package)
         _check(package, folder.name)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+    except (OSError, ValueError, re.error, CoreError) as error:
+        raise PackageIsBroken(f"{file.name} of {folder.name}: {error}", package=folder.name) from error
+    except (TypeError, AttributeError) as error:  # a table where a list belongs, or the like, met before it is checked
         raise PackageIsBroken(f"{file.name} of {folder.name}: {error}", package=folder.name) from error
     return package
 
@@ -73,11 +79,18 @@ def _check(package: Package, folder_name: str) -> None:
         raise ValueError("a package's name has lower-case letters, digits and dashes")
     if not package.runtimes:
         raise ValueError("there is no runtime")
-    for start in (package.start, *(runtime.start for runtime in package.runtimes)):
-        if start and start.ready_when not in READY_PROOFS and not start.ready_when.startswith("{"):
-            raise ValueError(f"ready_when is one of {', '.join(sorted(READY_PROOFS))}")
-    names = {item.name.lower() for item in package.properties}
-    if len(names) != len(package.properties):
+    if len({runtime.name for runtime in package.runtimes}) != len(package.runtimes):
+        raise ValueError("a runtime is described twice")
+    _check_properties(package)
+    for port in package.ports:
+        if not 1 <= port.default <= 65535:
+            raise ValueError(f"{port.default} is no port")
+    for runtime in package.runtimes:
+        _check_runtime(package, runtime)
+
+
+def _check_properties(package: Package) -> None:
+    if len({item.name.lower() for item in package.properties}) != len(package.properties):
         raise ValueError("a property is described twice")
     for notion in (package.motd_property, package.max_players_property):
         if notion is not None and package.property_named(notion) is None:
@@ -85,11 +98,38 @@ def _check(package: Package, folder_name: str) -> None:
     for item in package.properties:
         if item.type == "select" and not item.choices:
             raise ValueError(f"property {item.name} has no choices")
-    for runtime in package.runtimes:
-        for alias, version in runtime.aliases.items():
-            if version not in runtime.versions:
-                raise ValueError(f"alias {alias} of {runtime.name} names no version")
-        for console in (package.console, runtime.console):
-            for pattern in (console.strip, console.ready, console.join, console.leave, console.chat, console.saving) if console else ():
-                if pattern:
-                    re.compile(pattern)
+        if item.default not in (None, ""):
+            check_value(item, item.default)
+        if item.writes is not None and item.writes.file not in {file.path for file in package.config_files}:
+            raise ValueError(f"property {item.name} is kept in {item.writes.file}, which is no config file")
+
+
+def _check_runtime(package: Package, runtime: Runtime) -> None:
+    for alias, version in runtime.aliases.items():
+        if version not in runtime.versions:
+            raise ValueError(f"alias {alias} of {runtime.name} names no version")
+    console = runtime.console or package.console
+    for pattern in (console.strip, console.ready, console.join, console.leave, console.chat, console.saving):
+        if pattern:
+            re.compile(pattern)
+    start, stop = runtime.start or package.start, runtime.stop or package.stop
+    if start.ready_when not in READY_PROOFS and not start.ready_when.startswith("{"):
+        raise ValueError(f"ready_when is one of {', '.join(sorted(READY_PROOFS))}")
+    if stop.signal not in signal.Signals.__members__ and not stop.signal.startswith("{"):
+        raise ValueError(f"there is no signal {stop.signal}")
+    _check_placeholders(package, runtime, start)
+
+
+def _check_placeholders(package: Package, runtime: Runtime, start: Start) -> None:
+    """Fill the package's texts for a server that has every property: what nobody can fill is an error here."""
+    steps = runtime.install if runtime.install is not None else package.install
+    shared = {step.get("key") for step in steps}
+    for word in (*start.command, *start.environment.values()):
+        for key in re.findall(r"\{shared:([^{}]*)\}", word):
+            if key not in shared:
+                raise ValueError(f"{{shared:{key}}} names no install step")
+    Catalog([package]).blueprint(Server(
+        id=0, uuid=UUID(int=0), owner_id=0, node_id=0, name="any", package=package.name, runtime=runtime.name,
+        version=runtime.versions[0] if runtime.versions else "", properties={item.name: "any" for item in package.properties},
+        address="", created_at=datetime.fromtimestamp(0, UTC),
+    ))  # fmt: skip

@@ -14,21 +14,21 @@ from innkeeper.core.servers.model import PropertyValue
 READY_PROOFS = frozenset({"pattern", "query", "port", "output"})
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One value that a select property accepts."""
 
     value: str
     label: str
 
 
-class WritesTo(msgspec.Struct, frozen=True):
+class WritesTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where in the game's files a property is kept."""
 
     file: str
     key: str
 
 
-class Property(msgspec.Struct, frozen=True, kw_only=True):
+class Property(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something a user may set."""
 
     name: str
@@ -46,7 +46,7 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     at: Literal["any", "creation"] = "any"
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True):
+class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the game is executed, and what proves that it runs."""
 
     command: tuple[str, ...]
@@ -58,7 +58,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """One of READY_PROOFS, or a placeholder that becomes one."""
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the game is asked to stop."""
 
     command: str = ""
@@ -67,7 +67,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     clean_exit: tuple[int, ...] = (0,)
 
 
-class Console(msgspec.Struct, frozen=True, kw_only=True):
+class Console(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Regular expressions over one console line; see the package format."""
 
     strip: str | None = None
@@ -79,13 +79,13 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
     saving: str | None = None
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """By which protocol the game can be asked how it is."""
 
     protocol: str
 
 
-class Port(msgspec.Struct, frozen=True, kw_only=True):
+class Port(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A port that the game listens on."""
 
     name: str
@@ -93,7 +93,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     default: int
 
 
-class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of settings that the game reads."""
 
     path: str
@@ -104,7 +104,7 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     """Set where the file has no such key."""
 
 
-class PlayerList(msgspec.Struct, frozen=True, kw_only=True):
+class PlayerList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A list of players that the game keeps in a file."""
 
     name: str
@@ -112,7 +112,7 @@ class PlayerList(msgspec.Struct, frozen=True, kw_only=True):
     format: str
 
 
-class Resources(msgspec.Struct, frozen=True, kw_only=True):
+class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the game needs."""
 
     memory_mib: int = 512
@@ -120,7 +120,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     disk_mib: int = 1024
 
 
-class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One program that can run the game, with what it has of its own in place of the package's."""
 
     name: str

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from innkeeper.core.servers.model import PropertyValue
 
 NODE_NAMES = frozenset({"server", "port", "address", "memory_mib"})
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_NODE_PLACEHOLDER = re.compile("(" + "|".join(re.escape(f"{{{name}}}") for name in sorted(NODE_NAMES)) + ")")
 
 
 class UnknownPlaceholder(ValueError):
@@ -36,9 +37,16 @@ def literal(text: str) -> str:
 def fill(text: str, known: Mapping[str, str]) -> str:
     """Return `text` with the product's placeholders filled and the node's left standing.
 
-    Values are protected: a brace in one is never taken for a placeholder. Raises UnknownPlaceholder.
+    Values are protected: a brace in one is never taken for a placeholder, nor is a lone brace of the text beside it.
+    Raises UnknownPlaceholder.
     """
     return _replace(text, lambda name, whole: literal(known[name]) if name in known else whole, known)
+
+
+def literal_but_for_node_names(text: str) -> str:
+    """Return `text` as `literal` does, with the placeholders that every node fills left standing."""
+    parts = _NODE_PLACEHOLDER.split(text)
+    return "".join(part if index % 2 else literal(part) for index, part in enumerate(parts))
 
 
 def fill_wholly(text: str, known: Mapping[str, str]) -> str:
@@ -46,7 +54,7 @@ def fill_wholly(text: str, known: Mapping[str, str]) -> str:
 
     def value(name: str, _whole: str) -> str:
         if name not in known:
-            raise UnknownPlaceholder(name)
+            raise UnknownPlaceholder(f"nobody fills {{{name}}}")
         return known[name]
 
     return _TOKEN.sub(lambda match: _one(match, value), text)
@@ -55,10 +63,10 @@ def fill_wholly(text: str, known: Mapping[str, str]) -> str:
 def _replace(text: str, value: Callable[[str, str], str], known: Mapping[str, str]) -> str:
     def keep_braces(match: re.Match[str]) -> str:
         if match.group(1) is None:
-            return match.group(0)
+            return match.group(0)[0] * 2
         name = match.group(1)
         if name not in known and name not in NODE_NAMES and not name.startswith("shared:"):
-            raise UnknownPlaceholder(name)
+            raise UnknownPlaceholder(f"nobody fills {{{name}}}")
         return value(name, match.group(0))
 
     return _TOKEN.sub(keep_braces, text)

@@ -12,7 +12,14 @@ import msgspec
 
 from innkeeper.core.catalog.errors import NoSuchPackage, NoSuchRuntime, NoSuchVersion, PackageIsBroken
 from innkeeper.core.catalog.model import Blueprint, ConfigFile, Console, Package, Property, Runtime, Start, Stop
-from innkeeper.core.catalog.placeholders import UnknownPlaceholder, as_text, fill, fill_wholly, literal
+from innkeeper.core.catalog.placeholders import (
+    UnknownPlaceholder,
+    as_text,
+    fill,
+    fill_wholly,
+    literal,
+    literal_but_for_node_names,
+)
 from innkeeper.core.servers.errors import PropertyIsInvalid, PropertyIsUnknown
 from innkeeper.core.servers.model import PropertyValue, Server
 
@@ -73,9 +80,10 @@ class Catalog:
             item = package.property_named(name)
             if item is None:
                 raise PropertyIsUnknown(f"{package.name} has no property {name!r}.", property=name)
-            if current is not None and item.at == "creation" and value != current.get(item.name):
+            checked = check_value(item, value)
+            if current is not None and item.at == "creation" and checked != current.get(item.name):
                 raise PropertyIsInvalid(f"{item.name} cannot be changed later.", property=item.name)
-            values[item.name] = check_value(item, value)
+            values[item.name] = checked
         for item in package.properties:
             if item.name not in values and item.default is not None:
                 values[item.name] = item.default
@@ -148,7 +156,7 @@ def check_value(item: Property, value: Any) -> PropertyValue:
         case "integer", int() if not isinstance(value, bool):
             return _within(item, value, refuse)
         case "float", int() | float() if not isinstance(value, bool):
-            return _within(item, float(value), refuse)
+            return float(_within(item, value, refuse))
         case "select", str():
             if value not in {choice.value for choice in item.choices}:
                 raise refuse("is one of " + ", ".join(choice.value for choice in item.choices))
@@ -161,13 +169,14 @@ def check_value(item: Property, value: Any) -> PropertyValue:
 
 
 def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInvalid]) -> int | float:
-    if (item.min is not None and value < item.min) or (item.max is not None and value > item.max) or abs(value) > 1 << 53:
+    in_bounds = (item.min is None or value >= item.min) and (item.max is None or value <= item.max)
+    if not in_bounds or not abs(value) <= 1 << 53:  # said this way round, NaN is refused
         raise refuse(f"is from {item.min if item.min is not None else '-∞'} to {item.max if item.max is not None else '∞'}")
     return value
 
 
 def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029" for letter in value):
         raise refuse("must not hold control characters")
     if item.min is not None and len(value) < item.min or len(value) > (item.max or _MAX_STRING):
         raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")
@@ -187,6 +196,8 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key != "unless_empty"}
         return {key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_filled(item, known) for item in value]
     return value
 
 
@@ -196,18 +207,11 @@ def _command(package: Package, start: Start, server: Server, known: Mapping[str,
         whole = _WHOLE_PROPERTY.fullmatch(word)
         item = package.property_named(whole.group(1)) if whole else None
         if item is not None and item.type == "command":
-            argv += [_user_word(part, known) for part in shlex.split(as_text(server.properties.get(item.name)))]
+            # A user may use what every node fills in a command of his own; any other brace is just a brace.
+            argv += [literal_but_for_node_names(part) for part in shlex.split(as_text(server.properties.get(item.name)))]
         else:
             argv.append(fill(word, known))
     return argv
-
-
-def _user_word(word: str, known: Mapping[str, str]) -> str:
-    """Fill what a user may use in a command of his own; any other brace is just a brace."""
-    try:
-        return fill(word, known)
-    except UnknownPlaceholder:
-        return literal(word)
 
 
 def _struct(value: Any, known: Mapping[str, str], kind: Any) -> Any:

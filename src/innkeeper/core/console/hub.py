@@ -47,6 +47,8 @@ class Channel:
         self._bytes = 0
         self.next_seq: int | None = None
         """The number of the next line to come; None until something is known."""
+        self.fed = 0
+        """How often it was fed."""
         self.watch: Watch | None = None
         self.users = 0
         self._waiters: set[asyncio.Future[None]] = set()
@@ -57,6 +59,7 @@ class Channel:
 
         No blocks at all means that some may have been missed: everybody looks into the journal once.
         """
+        self.fed += 1
         if not blocks:
             self._forget()
             self.next_seq = None
@@ -94,9 +97,9 @@ class Channel:
         found.reverse()
         return found
 
-    async def wait(self, seq: int) -> None:
-        """Return once there may be lines after `seq`."""
-        if self.next_seq is not None and self.next_seq > seq + 1:
+    async def wait(self, fed: int) -> None:
+        """Return once it was fed more often than `fed` times."""
+        if self.fed != fed:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
@@ -149,10 +152,11 @@ class Subscription:
                 found = list(self._backlog)
                 self._backlog.clear()
             else:
+                fed = self._channel.fed  # what comes while the journal is read must not be slept through
                 recent = self._channel.since(self.seq)
                 found = await self._from_journal() if recent is None else recent
                 if not found:
-                    await self._channel.wait(self.seq)
+                    await self._channel.wait(fed)
                     continue
             cut = found[0].block.after(self.seq)
             if cut is None:

@@ -29,7 +29,7 @@ class ConsoleService:
     def follow(self, actor: Actor, record: Record, *, resume_from: int | None = None, tail: int = 0) -> Subscription:
         """Return a subscription to the console; needs `console.read`."""
         self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)
-        return self._hub.subscribe(record.server, resume_from=resume_from, tail=min(tail, MAX_TAIL))
+        return self._hub.subscribe(record.server, resume_from=resume_from, tail=max(0, min(tail, MAX_TAIL)))
 
     async def command(self, actor: Actor, record: Record, line: str) -> None:
         """Type one line; needs `console.write`.
@@ -38,7 +38,7 @@ class ConsoleService:
         """
         self._servers.reach(actor, record, ServerPermission.CONSOLE_WRITE)
         check_command(line)
-        if record.live.state not in ALIVE:
+        if self._servers.get(record.server.id).live.state not in ALIVE:
             raise ServerIsNotRunning
         await self._gateway.send_line(record.server, line)
         async with self._works() as work:

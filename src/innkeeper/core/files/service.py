@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.errors import CoreError
 from innkeeper.core.files.errors import FileIsADirectory, FileIsTooLarge
 from innkeeper.core.files.model import FileEntry
 from innkeeper.core.nodes.gateway import NodeGateway
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ServerIsSuspended
 from innkeeper.core.work import Works
+from innkeeper.kit.log import get_logger
+
+log = get_logger(__name__)
 
 PART = 512 * 1024
 MAX_FILE = 64 * 1024**3
@@ -105,9 +109,16 @@ class FileService:
             if pending:
                 await self._gateway.upload_part(record.server, upload, offset, bytes(pending))
         except BaseException:
-            await self._gateway.finish_upload(record.server, upload, keep=False)
+            await self._give_up(record, upload)
             raise
         await self._gateway.finish_upload(record.server, upload, keep=True)
+
+    async def _give_up(self, record: Record, upload: str) -> None:
+        """Throw away what was written; what went wrong before is the error that counts."""
+        try:
+            await self._gateway.finish_upload(record.server, upload, keep=False)
+        except CoreError as error:
+            log.warning("file.upload.left", server=str(record.server.uuid), error=str(error))
 
     async def _note(self, actor: Actor, record: Record, action: str, path: str) -> None:
         async with self._works() as work:

@@ -1,4 +1,4 @@
-"""What servers use: the newest sample in memory, one a minute kept for a day."""
+"""What servers use: the newest sample in memory, one a minute kept for a week."""
 
 from datetime import datetime, timedelta
 from uuid import UUID

@@ -14,7 +14,7 @@ from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.nodes.errors import NodeHasServers, NodeIsUnknown, NodeNameIsInvalid, NoNodeIsOnline, NoSuchNode
 from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
 from innkeeper.core.servers.directory import ServerDirectory
-from innkeeper.core.work import Changed, Works
+from innkeeper.core.work import Changed, Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
 
@@ -153,8 +153,9 @@ class NodeService:
             raise NodeIsUnknown("This node does not belong here (any more).") from None
         if not hmac.compare_digest(node.secret_digest, digest_of(secret)):
             raise NodeIsUnknown("The node's secret is wrong.")
-        node = msgspec.structs.replace(node, facts=facts, last_seen_at=self._clock.now())
         async with self._works() as work:
+            node = await _present(work, node.id)
+            node = msgspec.structs.replace(node, facts=facts, last_seen_at=self._clock.now())
             await work.nodes.update(node)
             work.changed("node", node.id)
         return node
@@ -171,12 +172,13 @@ class NodeService:
                      public_host: str | None = None, first_port: int | None = None, last_port: int | None = None) -> Node:  # fmt: skip
         """Change a node's name and addresses; needs `nodes.write`; raise NodeNameIsInvalid, NodeNameIsTaken."""
         require(actor, ProductPermission.NODES_WRITE)
-        node = self.by_uuid(uuid)
+        known = self.by_uuid(uuid)
         changes = {"name": name, "address": address, "public_host": public_host, "first_port": first_port, "last_port": last_port}
-        node = msgspec.structs.replace(node, **{key: value for key, value in changes.items() if value is not None})
-        if not _NAME.fullmatch(node.name) or not 1 <= node.first_port <= node.last_port <= 65535:
-            raise NodeNameIsInvalid("A node has a name of letters, digits and dashes, and a range of ports.")
         async with self._works() as work:
+            node = await _present(work, known.id)
+            node = msgspec.structs.replace(node, **{key: value for key, value in changes.items() if value is not None})
+            if not _NAME.fullmatch(node.name) or not 1 <= node.first_port <= node.last_port <= 65535:
+                raise NodeNameIsInvalid("A node has a name of letters, digits and dashes, and a range of ports.")
             await work.nodes.update(node)
             work.changed("node", node.id)
             await self._activity.note(work, actor, "node.changed", data={"name": node.name})
@@ -192,3 +194,11 @@ class NodeService:
             await work.nodes.delete(node.id)
             work.changed("node", node.id)
             await self._activity.note(work, actor, "node.deleted", data={"name": node.name})
+
+
+async def _present(work: Work, node_id: int) -> Node:
+    """Return a node as it is kept now: what is in memory may be behind, and a row is written whole."""
+    node = await work.nodes.get(node_id)
+    if node is None:
+        raise NoSuchNode
+    return node

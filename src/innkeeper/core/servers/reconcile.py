@@ -29,6 +29,9 @@ from innkeeper.kit.tasks import TaskSet
 
 log = get_logger(__name__)
 
+_END_OF_DELETION = Progress(state=OperationState.DONE)
+_DELETED_BEFORE = Progress(state=OperationState.FAILED, reason="the server was deleted")
+
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a node sees of a server."""
@@ -91,6 +94,7 @@ class Reconciler:
 
     async def tick(self) -> None:
         """Tell every node that is there everything again."""
+        self._finished &= {record.server.order_id for record in self._directory.present()}
         for node_id in {record.server.node_id for record in self._directory.present()}:
             if self._nodes.is_online(node_id):
                 try:
@@ -124,9 +128,9 @@ class Reconciler:
                 await work.servers.update(msgspec.structs.replace(
                     server, generation=server.generation + 1, state=State.DELETED, deleted_at=self._clock.now()))  # fmt: skip
                 work.changed("server", server_id)
-                operation = await work.operations.find(server.order_id) if server.order_id else None
-                if operation is not None:
-                    await self._operations.note(work, operation, Progress(state=OperationState.DONE))
+                for operation in await work.operations.unfinished():
+                    if operation.server_id == server_id:
+                        await self._operations.note(work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE)
                 await self._activity.note(work, None, "server.deleted", server_id=server_id, data={"name": server.name})
         except (NodeIsOffline, NodeFailed) as error:
             log.warning("server.delete.delayed", server=server_id, error=str(error))
@@ -167,57 +171,81 @@ class Reconciler:
 
     async def _observe(self, record: Record, seen: Observation) -> None:
         server = record.server
-        finished = seen.order_id is None or seen.order_id in self._finished
-        if seen.order_id != server.order_id:
-            # The node has not heard the newest order: what it says of the state is of before, of the old order it counts.
-            if not finished:
-                async with self._works() as work:
-                    await self._note_progress(work, server, seen)
-            return
         live = msgspec.structs.replace(seen.live, usage=record.live.usage if seen.live.pid else None)
-        stopped_by_itself = finished and live.state is State.STOPPED and server.power == "on"
-        installed: Operation | None = None
-        if live.state is not server.state or stopped_by_itself or not finished:
-            async with self._works() as work:
-                ended = None if finished else await self._note_progress(work, server, seen)
-                if ended is not None and ended.verb == "install" and ended.state is OperationState.DONE:
-                    installed = ended
-                if live.state is not server.state or stopped_by_itself:
-                    await work.servers.note_state(server.id, live.state, "off" if stopped_by_itself else None)
-                    work.changed("server", server.id)
+        newest = seen.order_id == server.order_id
+        finished = seen.order_id is None or seen.order_id in self._finished
+        stopped_by_itself = live.state is State.STOPPED and server.power == "on"
+        if finished and not newest:
+            return
+        if finished and live.state is server.state and not stopped_by_itself and not _has_crashed(record, live):
+            self._directory.put_live(server.id, live)
+            return
+        ended: Operation | None = None
+        to_start = False
+        async with self._works() as work:
+            if not finished:
+                ended = await self._note_progress(work, server, seen)
+            now = await work.servers.get(server.id)
+            # A node that has not heard the newest order speaks of the state before it; of the old order it counts.
+            if now is not None and now.order_id == seen.order_id and now.state not in ENDED:
+                to_start = await self._note_state(work, now, live, ended, finished=finished)
                 await self._note_news(work, record, live)
-        self._directory.put_live(server.id, live)
-        if installed is not None and server.power == "on":
-            await self._start_installed(server.id, installed)
+        if self._directory.get(server.id).server.order_id == seen.order_id:
+            self._directory.put_live(server.id, live)
+        if ended is not None:
+            if to_start:
+                await self._start_installed(server.id, ended)
+            self._finished.add(ended.uuid)  # last: what failed before this is done again with the next report
 
     async def _note_progress(self, work: Work, server: Server, seen: Observation) -> Operation | None:
-        """Keep how the order stands that the node speaks of; return its operation the first time it is seen ended."""
+        """Keep how the order stands that the node speaks of; return its operation where it has ended."""
         if seen.order_id is None or seen.progress is None:
             return None
         operation = await work.operations.find(seen.order_id)
         if operation is None or operation.server_id != server.id:
             return None
         noted = await self._operations.note(work, operation, seen.progress)
-        if not noted.ended:
-            return None
-        self._finished.add(seen.order_id)
-        return noted
+        return noted if noted.ended else None
+
+    async def _note_state(self, work: Work, server: Server, live: Live, ended: Operation | None, *, finished: bool) -> bool:
+        """Keep what is seen of a server, and that it stopped by itself; say whether it is now to be started."""
+        idle = live.state is State.STOPPED and server.power == "on" and (finished or ended is not None)
+        to_start = idle and ended is not None and ended.verb == "install" and ended.state is OperationState.DONE
+        stopped_by_itself = idle and not to_start
+        if live.state is not server.state or stopped_by_itself:
+            await work.servers.note_state(server.id, live.state, "off" if stopped_by_itself else None)
+            work.changed("server", server.id)
+        return to_start
 
     async def _note_news(self, work: Work, record: Record, live: Live) -> None:
         """Note in the activity what happened without being asked."""
-        if live.last_exit is not None and live.last_exit != record.live.last_exit and not live.last_exit.clean:
-            await self._activity.note(work, None, "server.crashed", server_id=record.server.id, data={
-                "reason": live.last_exit.reason, "code": live.last_exit.code, "signal": live.last_exit.signal})  # fmt: skip
+        ended = live.last_exit
+        if ended is None or not _has_crashed(record, live):
+            return
+        at = ended.at.isoformat()
+        if record.live.last_exit is None:  # a panel that has just begun does not know what it noted before
+            recent = await work.activity.recent(server_id=record.server.id, account_id=None, before_id=None, limit=100)
+            if any(entry.action == "server.crashed" and entry.data.get("at") == at for entry in recent):
+                return
+        await self._activity.note(work, None, "server.crashed", server_id=record.server.id, data={
+            "reason": ended.reason, "code": ended.code, "signal": ended.signal, "at": at})  # fmt: skip
 
     async def _start_installed(self, server_id: int, after: Operation) -> None:
-        """Start a server that was made to be started once it is installed."""
-        server = self._directory.get(server_id).server
+        """Start a server that was made to be started once it is installed, unless it was told otherwise meanwhile."""
         operation = msgspec.structs.replace(
             self._operations.make(server_id, "start", None),
             account_id=after.account_id, via=after.via)  # fmt: skip
-        changed = msgspec.structs.replace(server, generation=server.generation + 1, state=State.PREPARING, order_id=operation.uuid)
         async with self._works() as work:
-            await work.servers.update(changed)
+            server = await work.servers.get(server_id)
+            if server is None or server.order_id != after.uuid or server.power == "off":
+                return
+            await work.servers.update(msgspec.structs.replace(
+                server, generation=server.generation + 1, state=State.PREPARING, order_id=operation.uuid))  # fmt: skip
             operation = await work.operations.add(operation)
             work.changed("server", server_id)
         await self.tell(server_id, operation)
+
+
+def _has_crashed(record: Record, live: Live) -> bool:
+    """Say whether a crash is seen that was not seen before."""
+    return live.last_exit is not None and not live.last_exit.clean and live.last_exit != record.live.last_exit

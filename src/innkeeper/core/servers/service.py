@@ -5,7 +5,8 @@ Should the node not hear it, it is told again with every reconciliation: what is
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from innkeeper.core.servers.errors import (
     PortIsInvalid,
     PortIsTaken,
     ServerIsBusy,
+    ServerIsDeleted,
     ServerIsInstalling,
     ServerIsNotInstalled,
     ServerIsNotRunning,
@@ -40,7 +42,7 @@ from innkeeper.core.servers.errors import (
     ServerIsSuspended,
     ServerNameIsInvalid,
 )
-from innkeeper.core.servers.lifecycle import ALIVE, RESTARTABLE, STARTABLE, STOPPABLE, State
+from innkeeper.core.servers.lifecycle import ALIVE, ENDED, RESTARTABLE, STARTABLE, STOPPABLE, State
 from innkeeper.core.servers.model import Limits, Server, ServerChanges, ServerDraft
 from innkeeper.core.servers.reconcile import Reconciler
 from innkeeper.core.work import Works
@@ -51,6 +53,8 @@ from innkeeper.kit.log import get_logger
 log = get_logger(__name__)
 
 _PORTS_TRIED_AT_ONCE = 64
+_PORT_RACES = 5
+"""How often another panel may take the port that was just chosen."""
 
 
 class ServerService:
@@ -70,6 +74,8 @@ class ServerService:
         self._reconciler = reconciler
         self._account_id = account_exists
         self._locks: dict[int, asyncio.Lock] = {}
+        self._allocating: dict[int, asyncio.Lock] = {}
+        """By node: two servers made at the same time must not choose the same port."""
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -104,22 +110,38 @@ class ServerService:
         if not self._nodes.is_online(node.id):
             raise NodeIsOffline(f"Node {node.name} cannot be reached now.")
         address = draft.address or node.address
-        port, protocol = await self._port(node, address, package, draft.port)
-        limits = draft.limits if draft.limits.memory_mib else msgspec.structs.replace(draft.limits, memory_mib=package.resources.memory_mib)
         server = Server(
             id=0, uuid=uuid7(), owner_id=owner_id, node_id=node.id, name=draft.name, description=draft.description,
-            package=package.name, runtime=runtime.name, version=version, properties=properties, address=address, port=port,
-            protocol=protocol, limits=limits, crash=draft.crash, autostart=draft.autostart,
+            package=package.name, runtime=runtime.name, version=version, properties=properties, address=address,
+            limits=_limits(package, draft.limits), crash=draft.crash, autostart=draft.autostart,
             power="on" if draft.start else "off", state=State.INSTALLING, created_at=self._clock.now(),
         )  # fmt: skip
         self._catalog.blueprint(server)
-        async with self._works() as work:
-            operation = self._operations.make(0, "install", actor)
-            server = await work.servers.add(msgspec.structs.replace(server, order_id=operation.uuid))
-            operation = await work.operations.add(msgspec.structs.replace(operation, server_id=server.id))
-            work.changed("server", server.id)
-            await self._activity.note(work, actor, "server.created", server_id=server.id, data={"name": server.name, "package": package.name})
+        server, operation = await self._add(actor, server, node, package, draft.port)
         await self._reconciler.tell(server.id)
+        return server, operation
+
+    async def _add(self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None) -> tuple[Server, Operation]:
+        """Give a new server its port and keep it."""
+        races = 0
+        while True:
+            try:
+                return await self._add_once(actor, server, node, package, wanted)
+            except PortIsTaken:
+                races += 1
+                if wanted is not None or races == _PORT_RACES:
+                    raise
+
+    async def _add_once(self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None) -> tuple[Server, Operation]:
+        async with self._allocating.setdefault(node.id, asyncio.Lock()):
+            port, protocol = await self._port(node, server.address, package, wanted)
+            operation = self._operations.make(0, "install", actor)
+            server = msgspec.structs.replace(server, port=port, protocol=protocol, order_id=operation.uuid)
+            async with self._works() as work:
+                server = await work.servers.add(server)
+                operation = await work.operations.add(msgspec.structs.replace(operation, server_id=server.id))
+                work.changed("server", server.id)
+                await self._activity.note(work, actor, "server.created", server_id=server.id, data={"name": server.name, "package": package.name})
         return server, operation
 
     async def change(self, actor: Actor, record: Record, changes: ServerChanges) -> Server:
@@ -127,7 +149,7 @@ class ServerService:
 
         Properties that are kept in the game's files are written there at once: the files are the truth.
         """
-        server = self._directory.reach(actor, record, ServerPermission.SETTINGS_WRITE).server
+        self._directory.reach(actor, record, ServerPermission.SETTINGS_WRITE)
         given = {key: value for key in changes.__struct_fields__ if (value := getattr(changes, key)) is not msgspec.UNSET}
         if "name" in given:
             _check_name(given["name"])
@@ -135,11 +157,13 @@ class ServerService:
             _check_limits(given["limits"])
         if "port" in given:
             _check_port(given["port"])
-        if "properties" in given:
+        async with self._held(record) as now:
+            server = now.server
             package = self._catalog.get(server.package)
-            given["properties"] = self._catalog.check_properties(package, given["properties"], current=server.properties)
-        async with self._lock(server.id):
-            server = self._directory.get(server.id).server
+            if "limits" in given:
+                given["limits"] = _limits(package, given["limits"])
+            if "properties" in given:
+                given["properties"] = self._catalog.check_properties(package, given["properties"], current=server.properties)
             changed = msgspec.structs.replace(server, generation=server.generation + 1, **given)
             self._catalog.blueprint(changed)
             for file in self._catalog.config_changes(changed, server.properties):
@@ -157,7 +181,7 @@ class ServerService:
         """Start a stopped server; needs `power.start`. Raises ServerIsNotStopped and its kin, ServerIsSuspended."""
         record = self._directory.reach(actor, record, ServerPermission.START)
 
-        def check(state: State) -> None:
+        def check(state: State, _power: str) -> None:
             if state in (State.PREPARING, State.STARTING):
                 raise ServerIsStarting
             if state is State.RESTARTING:
@@ -171,10 +195,10 @@ class ServerService:
         """Stop a server in order; needs `power.stop`. Raises ServerIsNotRunning, ServerIsStopping."""
         record = self._directory.reach(actor, record, ServerPermission.STOP)
 
-        def check(state: State) -> None:
+        def check(state: State, power: str) -> None:
             if state in (State.STOPPING, State.SAVING):
                 raise ServerIsStopping
-            if state not in STOPPABLE or (state is State.CRASHED and record.server.power == "off"):
+            if state not in STOPPABLE or (state is State.CRASHED and power == "off"):
                 raise ServerIsNotRunning(state=str(state))
 
         return await self._order(actor, record, "stop", check, State.STOPPING, power="off")
@@ -183,7 +207,7 @@ class ServerService:
         """Stop a running server and start it again; needs `power.restart`. Raises ServerIsNotRunning."""
         record = self._directory.reach(actor, record, ServerPermission.RESTART)
 
-        def check(state: State) -> None:
+        def check(state: State, _power: str) -> None:
             if state in (State.STOPPING, State.SAVING):
                 raise ServerIsStopping
             if state not in RESTARTABLE:
@@ -195,7 +219,7 @@ class ServerService:
         """End a server at once, whatever it is doing; needs `power.kill`. Raises ServerIsNotRunning."""
         record = self._directory.reach(actor, record, ServerPermission.KILL)
 
-        def check(state: State) -> None:
+        def check(state: State, _power: str) -> None:
             if state not in ALIVE and state not in (State.PREPARING, State.CRASHED):
                 raise ServerIsNotRunning(state=str(state))
 
@@ -205,7 +229,7 @@ class ServerService:
         """Install a stopped server anew, its files kept; needs `server.reinstall`. Raises ServerIsNotStopped."""
         record = self._directory.reach(actor, record, ServerPermission.REINSTALL)
 
-        def check(state: State) -> None:
+        def check(state: State, _power: str) -> None:
             if state not in STARTABLE and state is not State.CREATED:
                 raise ServerIsNotStopped(state=str(state))
 
@@ -222,8 +246,8 @@ class ServerService:
     async def delete(self, actor: Actor, record: Record) -> Operation:
         """Kill a server and delete it with its files; needs `server.delete`. Never refused for its state."""
         record = self._directory.reach(actor, record, ServerPermission.DELETE)
-        async with self._lock(record.server.id):
-            server = self._directory.get(record.server.id).server
+        async with self._held(record) as now:
+            server = now.server
             async with self._works() as work:
                 operation = self._operations.make(server.id, "delete", actor)
                 await work.servers.update(msgspec.structs.replace(
@@ -236,11 +260,10 @@ class ServerService:
 
     # -- within -----------------------------------------------------------------------------------------------------
 
-    async def _order(self, actor: Actor, record: Record, verb: Verb, check: Callable[[State], None], state: State, *,
+    async def _order(self, actor: Actor, record: Record, verb: Verb, check: Callable[[State, str], None], state: State, *,
                      power: Literal["on", "off"]) -> Operation:  # fmt: skip
-        """Keep a decision about a server with its operation, and tell the node."""
-        async with self._lock(record.server.id):
-            now = self._directory.get(record.server.id)
+        """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent."""
+        async with self._held(record) as now:
             server = now.server
             if verb in ("start", "restart") and server.suspended:
                 raise ServerIsSuspended
@@ -250,7 +273,7 @@ class ServerService:
                 raise ServerIsNotInstalled
             if now.live.state is State.TRANSFERRING:
                 raise ServerIsBusy
-            check(now.live.state)
+            check(now.live.state, server.power)
             if not self._nodes.is_online(server.node_id):
                 raise NodeIsOffline
             operation = self._operations.make(server.id, verb, actor)
@@ -264,9 +287,9 @@ class ServerService:
         return operation
 
     async def _set_suspended(self, actor: Actor, record: Record, suspended: bool, reason: str | None) -> Server:
-        server = self._directory.reach(actor, record, ServerPermission.SUSPEND).server
-        async with self._lock(server.id):
-            server = self._directory.get(server.id).server
+        self._directory.reach(actor, record, ServerPermission.SUSPEND)
+        async with self._held(record) as now:
+            server = now.server
             if server.suspended == suspended:
                 return server
             power: Any = "off" if suspended else server.power
@@ -312,8 +335,14 @@ class ServerService:
                 return port, protocol
         raise NoPortIsFree
 
-    def _lock(self, server_id: int) -> asyncio.Lock:
-        return self._locks.setdefault(server_id, asyncio.Lock())
+    @asynccontextmanager
+    async def _held(self, record: Record) -> AsyncIterator[Record]:
+        """Keep other commands from a server, and give its record as it is by then; raise ServerIsDeleted."""
+        async with self._locks.setdefault(record.server.id, asyncio.Lock()):
+            now = self._directory.get(record.server.id)
+            if now.server.state in ENDED:
+                raise ServerIsDeleted
+            yield now
 
 
 def _check_name(name: str) -> None:
@@ -324,6 +353,11 @@ def _check_name(name: str) -> None:
 def _check_port(port: int) -> None:
     if not 1 <= port <= 65535:
         raise PortIsInvalid(port=port)
+
+
+def _limits(package: Package, given: Limits) -> Limits:
+    """Return limits with the memory that the package's start may be filled with."""
+    return given if given.memory_mib else msgspec.structs.replace(given, memory_mib=package.resources.memory_mib)
 
 
 def _check_limits(limits: Limits) -> None:

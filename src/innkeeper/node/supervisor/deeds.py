@@ -64,7 +64,7 @@ class Deeds:
         memory = self.memory
         if memory.queued and phase == "preparing":
             self._out.append(do.CancelWork("slot"))
-        memory.phase, memory.reason = phase, reason
+        memory.phase, memory.reason, memory.process = phase, reason, "none"
         memory.queued = memory.then_start = memory.stop_asked = False
         memory.killed = None
         memory.pid = memory.started_us = memory.ready_us = None

@@ -11,13 +11,13 @@ gives orders, and what a game's words mean.
 
 import asyncio
 import shutil
-import unicodedata
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from innkeeper.contracts.game import Query
@@ -32,6 +32,7 @@ from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
 from innkeeper.node.supervisor.installing import InstallBroken, MakePlace, install
 from innkeeper.node.supervisor.keeping import Keeping
+from innkeeper.node.supervisor.lines import BadLine, encode_line
 from innkeeper.node.supervisor.listening import Listener
 from innkeeper.node.supervisor.machine import Machine
 from innkeeper.node.supervisor.memory import Memory
@@ -41,18 +42,13 @@ from innkeeper.node.supervisor.preparing import Candid, StartRefused, WriteConfi
 from innkeeper.node.supervisor.probing import probe
 from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, OrderReport, Patterns
 
+__all__ = ["BadLine", "ServerRunner", "Slots"]
+
 log = structlog.get_logger(__name__)
 
 SAVE_EVERY_S = 1.0
 FOLLOW_AGAIN_S = 1.0
-LONGEST_COMMAND = 4096
-NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories: control characters, lone surrogates, line and paragraph separators."""
 REMOVE_PATIENCE = timedelta(seconds=30)
-
-
-class BadLine(ValueError):
-    """A console command is one line of at most 4 KiB without control characters."""
 
 
 class Slots(Protocol):
@@ -151,7 +147,10 @@ class ServerRunner:
             if self._closed or (self._desired is not None and desired.generation < self._desired.generation):
                 return
             if desired != self._desired:
-                await in_thread(save, self._place.desired, desired, durable=True)
+                # An order is sent again until it is answered: only what should be must outlive a power cut.
+                known = msgspec.structs.replace(desired, order=None)
+                durable = self._desired is None or known != msgspec.structs.replace(self._desired, order=None)
+                await in_thread(save, self._place.desired, desired, durable=durable)
                 self._use(desired)
                 self._happened(on.DesiredChanged(on.Rules.of(desired)))
             if desired.order is not None:
@@ -163,12 +162,10 @@ class ServerRunner:
 
         Raises BadLine, NotRunning where no game runs, and RequestRefused where it does not read its console.
         """
-        data = line.encode(errors="surrogatepass")
-        if len(data) > LONGEST_COMMAND or any(unicodedata.category(letter) in NOT_IN_A_LINE for letter in line):
-            raise BadLine("a console command is one line of at most 4 KiB without control characters")
+        data = encode_line(line)
         if self._memory.process != "alive":
             raise NotRunning("the server is not running")
-        await self._keeping.send(data + b"\n")
+        await self._keeping.send(data)
 
     async def close(self) -> None:
         """Let go of everything but the game, which goes on."""

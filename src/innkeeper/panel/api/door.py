@@ -1,7 +1,8 @@
 """The one door: who asks, whether they may, and what the path means.
 
 A guard over every route reads what the route declares (`panel.http.needs`) and nothing else decides. What it found is
-given to handlers by the names `actor`, `record` and `found` (an operation). A route that declares nothing is refused to everybody.
+given to handlers by the names `actor`, `record` and `found` (an operation). A route that declares nothing is refused to
+everybody.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import WebSocketException
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Dependency
 
 from innkeeper.core.access.errors import PermissionIsMissing
@@ -39,6 +40,9 @@ Reached = Annotated[Record, Dependency(skip_validation=True)]
 Found = Annotated[Operation, Dependency(skip_validation=True)]
 House = Annotated[Product, Dependency(skip_validation=True)]
 
+GIVEN = ("product", "servers", "tickets", "streams", "actor", "record", "found")
+"""What handlers may ask for by name: parts of the application, and what the door found."""
+
 
 class RouteIsUndeclared(Forbidden):
     """This route does not say who may use it."""
@@ -53,12 +57,13 @@ class Door:
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Let a request in, or raise the condition that keeps it out."""
+        if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:
+            return  # the framework's own: it says which methods a path knows
         try:
             await self._admit(connection, handler.opt.get("needs"))
         except CoreError as error:
-            if connection.scope["type"] is ScopeType.WEBSOCKET:
-                code = REFUSED + status_of(type(error))
-                raise WebSocketException(detail=encode_error(body_of(error)).decode(), code=code) from error
+            if connection.scope["type"] == ScopeType.WEBSOCKET:
+                raise refusal(error) from error
             raise
 
     async def _admit(self, connection: Connection, needs: Needs | None) -> None:
@@ -87,7 +92,7 @@ class Door:
         client = connection.scope.get("client")
         address = address_of((client[0], client[1]) if client else None)
         header = connection.headers.get("authorization")
-        ticket = connection.query_params.get("ticket") if connection.scope["type"] is ScopeType.WEBSOCKET else None
+        ticket = connection.query_params.get("ticket") if connection.scope["type"] == ScopeType.WEBSOCKET else None
         if header is None and ticket is not None:
             return self._tickets.redeem(ticket, connection.path_params["server"], address)
         return self._product.authority.authenticate(bearer_of(header), via, address)
@@ -107,11 +112,22 @@ class Door:
         return operation
 
 
-def dependencies(product: Product) -> dict[str, Provide]:
-    """Return what handlers may ask for by name."""
+def refusal(error: CoreError) -> WebSocketException:
+    """Return what refuses a WebSocket that is not accepted yet."""
+    return WebSocketException(detail=encode_error(body_of(error)).decode(), code=REFUSED + status_of(type(error)))
 
-    async def house() -> Any:
-        return product
+
+def constant(value: Any) -> Provide:
+    """Return what gives handlers always the same."""
+
+    async def give() -> Any:
+        return value
+
+    return Provide(give)
+
+
+def dependencies() -> dict[str, Provide]:
+    """Return what gives handlers what the door found."""
 
     async def actor(scope: Any) -> Any:
         return scope["state"]["actor"]
@@ -122,9 +138,4 @@ def dependencies(product: Product) -> dict[str, Provide]:
     async def found(scope: Any) -> Any:
         return scope["state"]["found"]
 
-    return {
-        "product": Provide(house),
-        "actor": Provide(actor),
-        "record": Provide(record),
-        "found": Provide(found),
-    }
+    return {"actor": Provide(actor), "record": Provide(record), "found": Provide(found)}

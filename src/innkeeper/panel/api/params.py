@@ -4,7 +4,7 @@ What a name or a password must be is core's to say; here is only what keeps nons
 numbers without end).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from innkeeper.core.servers.model import CrashPolicy, Limits, ServerChanges, ServerDraft
 from innkeeper.kit.pages import MAX_PAGE
+from innkeeper.panel.http.bodies import BodyIsInvalid
 
 MAX_SERVERS_PAGE = 1000
 MAX_WAIT_S = 60
@@ -26,7 +27,6 @@ Path = Annotated[str, Meta(max_length=4096)]
 Password = Annotated[str, Meta(max_length=1000)]
 Permissions = Annotated[list[Line], Meta(max_length=200)]
 Whole = Annotated[int, Meta(ge=0, le=1 << 30)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 Cursor = Annotated[str | None, Parameter(query="cursor", max_length=500, description="Where the last page ended.")]
 Limit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
@@ -37,6 +37,14 @@ Wait = Annotated[
 FilePath = Annotated[
     str, Parameter(query="path", max_length=4096, description="A path below the server's folder; empty: the folder.")
 ]
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC, one without a zone taken for UTC; raise BodyIsInvalid outside the calendar."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise BodyIsInvalid("This moment is too far away.") from error
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -74,7 +82,7 @@ class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
     """Null: all that the account has."""
     networks: Annotated[list[Line], Meta(max_length=50)] = []
     """Addresses or networks it may be used from; none: from anywhere."""
-    expires_at: Moment | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class CreateRole(msgspec.Struct, frozen=True, kw_only=True):

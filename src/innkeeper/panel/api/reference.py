@@ -23,6 +23,7 @@ from litestar.types import ControllerRouterHandler
 
 from innkeeper.kit.tasks import in_thread
 from innkeeper.panel.api import PREFIX
+from innkeeper.panel.api.door import GIVEN, constant
 from innkeeper.panel.http.needs import Needs, open_to_all
 
 _POLICY = (
@@ -139,6 +140,7 @@ def openapi_document(handlers: Sequence[ControllerRouterHandler], version: str) 
     router = Router(PREFIX, route_handlers=handlers)
     described = Litestar(
         [router],
+        dependencies={name: constant(None) for name in GIVEN},
         openapi_config=OpenAPIConfig(
             title="Innkeeper",
             version=version,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import uvicorn
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet
+from innkeeper.panel.http.frames import FramingProtocol
 from innkeeper.panel.http.front import Application
 
 log = get_logger(__name__)
@@ -50,7 +51,7 @@ class HttpServer:
         config = uvicorn.Config(
             self._application,
             http="httptools",
-            ws="websockets-sansio",
+            ws=FramingProtocol,
             ws_max_size=MAX_WEBSOCKET_MESSAGE,
             ws_ping_interval=20,
             ws_ping_timeout=20,

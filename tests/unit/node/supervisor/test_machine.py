@@ -400,6 +400,13 @@ def test_a_launch_that_never_happened_is_prepared_again() -> None:
     (play.restart_node() >> NothingFound() << Prepare()).stands("preparing")
 
 
+def test_a_kill_while_a_launch_that_never_happened_is_prepared_again_has_nothing_to_wait_for() -> None:
+    play = stopped() >> order(START, "start") << Prepare() >> Prepared("r1") << Launch("r1")
+    play = play.restart_node() >> NothingFound() << Prepare() >> order(KILL, "kill") << CancelWork("prepare")
+    play.stands("stopped")
+    assert play.end_of(KILL).state == "done"
+
+
 def test_a_stop_goes_on_with_the_time_that_is_left() -> None:
     play = running() >> order(STOP, "stop") << SendLine("stop") >> StopAsked() >> seconds(10)
     play = play.restart_node(after=seconds(10)) >> adopted() >> seconds(9) >> seconds(2) << Kill() >> Exited(None, 9)

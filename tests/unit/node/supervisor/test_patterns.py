@@ -44,9 +44,7 @@ def test_colours_redraws_and_prompts_are_no_part_of_a_line() -> None:
 
 
 def test_a_player_cannot_speak_for_the_game() -> None:
-    assert Watcher(GAME).feed(AT + b"<Eve> Alice (::1) connected\n") == [
-        Seen("chat", "Eve", "Alice (::1) connected")
-    ]
+    assert Watcher(GAME).feed(AT + b"<Eve> Alice (::1) connected\n") == [Seen("chat", "Eve", "Alice (::1) connected")]
 
 
 @given(cuts=st.lists(st.integers(0, 200), max_size=6))

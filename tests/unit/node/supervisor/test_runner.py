@@ -420,7 +420,7 @@ async def test_a_failed_reinstallation_leaves_a_server_that_can_be_started(lives
     installer = Copies()
     installer.goes_on.set()
     node = lives(installers={"copies": installer}, make_place=place_of)
-    wanted = desired([*scripted_game(), "{shared:lib}"], install=[{"uses": "copies", "key": "lib"}])
+    wanted = desired([*scripted_game(), "at={shared:lib}"], install=[{"uses": "copies", "key": "lib"}])
     await node.order("install", wanted)
     broken = msgspec.structs.replace(wanted, generation=2, install=[{"uses": "copies", "key": "lib", "fails": True}])
     assert (await node.order("install", broken)).state == "failed"

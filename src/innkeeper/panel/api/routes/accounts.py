@@ -9,7 +9,7 @@ from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import views
 from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.paging import page_by_id
-from innkeeper.panel.api.params import ChangeAccount, CreateAccount, CreateKey, Cursor, Limit
+from innkeeper.panel.api.params import ChangeAccount, CreateAccount, CreateKey, Cursor, Limit, as_utc
 from innkeeper.panel.http.needs import on_product, signed_in
 
 
@@ -75,7 +75,7 @@ async def create_key(product: House, actor: Asker, data: CreateKey) -> views.New
         name=data.name,
         permissions=frozenset(data.permissions) if data.permissions is not None else None,
         networks=tuple(data.networks),
-        expires_at=data.expires_at,
+        expires_at=as_utc(data.expires_at) if data.expires_at is not None else None,
     )
     return views.NewKeyView(key=views.key(key), secret=secret)
 

@@ -1,17 +1,21 @@
 """Consoles over plain HTTP: read back, search, type a command, get a ticket for the stream."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import get, post
+from litestar import get, post, websocket
+from litestar.connection import WebSocket
 from litestar.params import Dependency, Parameter
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.console.model import Block
+from innkeeper.core.console.service import MAX_TAIL
 from innkeeper.kit.clock import from_microseconds, microseconds
 from innkeeper.kit.pages import MAX_PAGE
 from innkeeper.panel.api import views
 from innkeeper.panel.api.door import Asker, House, Reached
-from innkeeper.panel.api.params import Command, Moment
+from innkeeper.panel.api.params import Command, as_utc
+from innkeeper.panel.api.streams import Streams
 from innkeeper.panel.api.tickets import Tickets
 from innkeeper.panel.http.needs import on_server
 
@@ -21,6 +25,7 @@ _LAST = (1 << 62) - 1
 After = Annotated[int, Parameter(query="after", ge=0, le=_LAST, description="Only lines after this number.")]
 LinesLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_LINES, description="How many lines at most.")]
 FoundLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many lines at most.")]
+StreamsHere = Annotated[Streams, Dependency(skip_validation=True)]
 TicketsHere = Annotated[Tickets, Dependency(skip_validation=True)]
 
 
@@ -48,8 +53,8 @@ async def search_console(
     actor: Asker,
     record: Reached,
     text: Annotated[str, Parameter(query="text", min_length=1, max_length=500, description="Looked for in any case.")],
-    since: Annotated[Moment | None, Parameter(query="since", description="Only lines from then on.")] = None,
-    until: Annotated[Moment | None, Parameter(query="until", description="Only lines before then.")] = None,
+    since: Annotated[datetime | None, Parameter(query="since", description="Only lines from then on.")] = None,
+    until: Annotated[datetime | None, Parameter(query="until", description="Only lines before then.")] = None,
     after: After = 0,
     limit: FoundLimit = 100,
 ) -> views.LinesView:
@@ -58,8 +63,8 @@ async def search_console(
         actor,
         record,
         text=text,
-        since_us=microseconds(since) if since is not None else None,
-        until_us=microseconds(until) if until is not None else None,
+        since_us=microseconds(as_utc(since)) if since is not None else None,
+        until_us=microseconds(as_utc(until)) if until is not None else None,
         after_seq=after,
         limit=limit,
     )
@@ -81,6 +86,19 @@ async def create_ticket(tickets: TicketsHere, actor: Asker, record: Reached) -> 
     return views.TicketView(*tickets.issue(actor, record.server.uuid))
 
 
+@websocket("/servers/{server:uuid}/console/stream", opt=on_server(ServerPermission.CONSOLE_READ))
+async def stream(
+    streams: StreamsHere,
+    actor: Asker,
+    record: Reached,
+    socket: WebSocket[Any, Any, Any],
+    resume_from: Annotated[int | None, Parameter(query="resume_from", ge=0, le=_LAST)] = None,
+    tail: Annotated[int, Parameter(query="tail", ge=0, le=MAX_TAIL)] = 100,
+) -> None:
+    """Follow the console and the server's state, and type commands; see the reference's introduction."""
+    await streams.serve(socket, actor, record, resume_from, tail)
+
+
 def _lines(blocks: list[Block]) -> list[views.LineView]:
     found: list[views.LineView] = []
     for block in blocks:
@@ -89,4 +107,4 @@ def _lines(blocks: list[Block]) -> list[views.LineView]:
     return found
 
 
-HANDLERS = [read_console, search_console, command, create_ticket]
+HANDLERS = [read_console, search_console, command, create_ticket, stream]

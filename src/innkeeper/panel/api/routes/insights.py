@@ -1,6 +1,6 @@
 """What is seen of servers and was done with them: players, samples, activity."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from litestar import get
@@ -14,7 +14,7 @@ from innkeeper.kit.clock import from_microseconds, microseconds
 from innkeeper.kit.pages import DEFAULT_PAGE, MAX_PAGE, BadCursor, Page, decode_integer_cursor, encode_cursor
 from innkeeper.panel.api import views
 from innkeeper.panel.api.door import Asker, House, Reached
-from innkeeper.panel.api.params import Cursor, Limit, Moment
+from innkeeper.panel.api.params import Cursor, Limit, as_utc
 from innkeeper.panel.http.needs import on_server, signed_in
 from innkeeper.panel.product import Product
 
@@ -32,22 +32,24 @@ async def list_samples(
     product: House,
     record: Reached,
     since: Annotated[
-        Moment | None, Parameter(query="since", description="From then on; an hour ago if left out.")
+        datetime | None, Parameter(query="since", description="From then on; an hour ago if left out.")
     ] = None,
-    until: Annotated[Moment | None, Parameter(query="until", description="Before then; now if left out.")] = None,
+    until: Annotated[datetime | None, Parameter(query="until", description="Before then; now if left out.")] = None,
     cursor: Cursor = None,
     limit: Limit = MAX_PAGE,
 ) -> views.ListView[Usage]:
     """List what a server used, a sample a minute, oldest first."""
     now = product.clock.now()
-    begin = since or now - _SHOWN
+    begin = as_utc(since) if since is not None else now - _SHOWN
     after = decode_integer_cursor(cursor)
     if after is not None:
         try:
             begin = from_microseconds(after + 1)
         except (OverflowError, ValueError) as error:
             raise BadCursor("the cursor is not one that this list gave out") from error
-    found = await product.metrics.history(record.server.id, begin, until or now, limit + 1)
+    found = await product.metrics.history(
+        record.server.id, begin, as_utc(until) if until is not None else now, limit + 1
+    )
     more = len(found) > limit
     return views.ListView(found[:limit], encode_cursor(microseconds(found[limit - 1].at)) if more else None)
 

@@ -19,7 +19,9 @@ async def sign_in(product: House, data: SignIn, request: Request[Any, Any, Any])
     address = address_of((client[0], client[1]) if client else None)
     key, token = await product.accounts.sign_in(data.username, data.password, address)
     account = product.authority.accounts[key.account_id]
-    return views.SessionView(token=token, expires_at=key.expires_at or product.clock.now(), account=views.account(account))
+    return views.SessionView(
+        token=token, expires_at=key.expires_at or product.clock.now(), account=views.account(account)
+    )
 
 
 @delete("/sessions/current", opt=signed_in(), tags=["sessions"])

@@ -28,6 +28,7 @@ from innkeeper.kit.tasks import TaskSet
 from innkeeper.panel.dialects.exaroton.ids import Ids
 from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.bodies import parse_json
+from innkeeper.panel.http.frames import send_frames, text_frames
 from innkeeper.panel.product import Product
 
 log = get_logger(__name__)
@@ -35,7 +36,8 @@ log = get_logger(__name__)
 MAX_TAIL = 500
 KEEP_ALIVE_S = 20.0
 _POLICY_VIOLATION = 1008
-_LINE_HEAD = '{"stream":"console","type":"line","data":'
+_LINE_HEAD = b'{"stream":"console","type":"line","data":'
+_encode = msgspec.json.Encoder().encode
 
 
 class ClientMessage(msgspec.Struct):
@@ -52,9 +54,9 @@ class TailOption(msgspec.Struct):
     tail: int = 0
 
 
-def line_frames(block: Block) -> list[str]:
-    """Return the frames of a block's lines: one a line, as the dialect demands; made once for all subscribers."""
-    return [_LINE_HEAD + msgspec.json.encode(line).decode() + "}" for line in block.lines()]
+def line_frames(block: Block) -> bytes:
+    """Return a block's lines as frames: one a line, as the dialect demands; made once for all subscribers."""
+    return text_frames(_LINE_HEAD + _encode(line) + b"}" for line in block.lines())
 
 
 class ServerStream:
@@ -207,9 +209,9 @@ class ServerStream:
                 await self._send_json({"stream": "console", "type": "started"})
                 begun()
                 while True:
-                    for ring in await subscription.next():
-                        for frame in ring.render(line_frames):
-                            await self._send(frame)
+                    blocks = await subscription.next()
+                    self._sent += 1
+                    await send_frames(self._socket, b"".join([block.render(line_frames) for block in blocks]))
         finally:
             begun()
 

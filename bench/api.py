@@ -1,0 +1,99 @@
+"""Lists of servers, authenticated, over 16 connections: our own API and exaroton's dialect.
+
+The limit is a raw ASGI application under the same web server that has the same bytes at hand.
+"""
+
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench.options import Options
+from bench.report import Report
+from bench.serving import API, IDLER, Serve
+
+CONNECTIONS = 16
+_TARGETS = {"1": (8000, 5), "100": (5000, 8), "1,000": (500, 80), "50 of 1,000": (5000, 8)}
+
+
+def run(options: Options, report: Report) -> None:
+    """Measure."""
+    for count, running in ((1, 1), (100, 50), (1000, 0)):
+        report.heading(f"api, {count:,} servers, {running} running")
+        with Serve() as serve:
+            fill(serve, count, running)
+            paths = [(f"{count:,}", f"{API}/servers?limit=1000"), (f"{count:,}", "/v1/servers")]
+            if count == 1000:
+                paths.append(("50 of 1,000", f"{API}/servers?limit=50"))
+            for what, path in paths:
+                measure(options, report, serve, what, path)
+
+
+def fill(serve: Serve, count: int, running: int) -> None:
+    """Have `count` servers of which `running` run."""
+    made = [serve.create(f"game-{number}", IDLER) for number in range(max(running, 1))]
+    orders = [serve.call("POST", f"/servers/{server['id']}/start") for server in made[:running]]
+    for order in orders:
+        serve.finish(order)
+    if count > len(made):
+        serve.insert(count - len(made))
+
+
+def measure(options: Options, report: Report, serve: Serve, what: str, path: str) -> None:
+    """Load one path, and its limit."""
+    dialect = "native" if path.startswith(API) else "exaroton"
+    request = urllib.request.Request(f"http://{serve.host}:{serve.port}{path}", headers=serve.headers)
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        body = answer.read()
+    rates, p99s, cpu, limits, limit_p99s = [], [], [], [], []
+    for _ in range(options.repeats):
+        bare = raw(options, body)
+        limits.append(bare["requests"] / bare["seconds"])
+        limit_p99s.append(bare["latencies_ms"][1])
+        with serve.cpu(cpu):
+            ours = load(options, serve.host, serve.port, path, serve.headers)
+        if ours["wrong"]:
+            raise RuntimeError(f"{ours['wrong']} answers were no 200")
+        rates.append(ours["requests"] / ours["seconds"])
+        p99s.append(ours["latencies_ms"][1])
+    name, note = f"{dialect} list {what}", f"{len(body) / 1024:,.1f} KiB"
+    target = _TARGETS[what] if dialect == "native" or what != "1,000" else (None, None)
+    report.more("api", name, "requests/s", rates, limit=max(limits), target=target[0], note=note)
+    report.less("api", name, "ms p99", p99s, limit=min(limit_p99s), target=target[1])
+
+
+def load(options: Options, host: str, port: int, path: str, headers: dict[str, str]) -> Any:
+    """Return how a path does under load."""
+    task = {"host": host, "port": port, "path": path, "headers": headers, "connections": CONNECTIONS,
+            "seconds": options.seconds}  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "bench.load.requests"], input=msgspec.json.encode(task),
+                          stdout=subprocess.PIPE, check=True)  # fmt: skip
+    return msgspec.json.decode(done.stdout)
+
+
+def raw(options: Options, body: bytes) -> Any:
+    """Return how the same bytes do from a raw application."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        source = subprocess.Popen([sys.executable, "-m", "bench.limits.answer", file.name], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+        assert source.stdout is not None
+        try:
+            url = urlsplit(read_url(source.stdout))
+            return load(options, url.hostname or "", url.port or 0, "/", {})
+        finally:
+            source.kill()
+            source.communicate()
+
+
+def read_url(out: Any) -> str:
+    """Return the URL among the lines that a limit prints."""
+    for line in out:
+        if line.startswith(b"http://"):
+            return str(line.decode().strip())
+    raise RuntimeError("the raw application did not come up")
