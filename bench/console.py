@@ -23,7 +23,7 @@ FEWER_LINES = 10_000
 RATE = 1000
 PACED_S = 3.0
 SUBSCRIBERS = (1, 10, 100)
-DIALECTS = ("exaroton",)
+DIALECTS = ("native", "exaroton")
 _FLOOD_TARGETS = {("native", 1): 300_000, ("native", 100): 1_000_000, ("exaroton", 100): 80_000}
 _PACE_TARGETS = {1: (1.0, 5.0), 100: (None, 10.0)}
 

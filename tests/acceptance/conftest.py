@@ -15,6 +15,16 @@ KEPT = "INNKEEPER_TEST_SHARED"
 """A folder in which installed games are kept from one run of the tests to the next; for whoever works on them."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the commands' imports compiled by the first of them, wherever this runs: each is started many times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        if "PYTHONPYCACHEPREFIX" not in os.environ:
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_games(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What installers make for all servers of a node: filled by the first test that needs it, used by the others."""

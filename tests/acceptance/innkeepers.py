@@ -25,6 +25,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import psutil
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from innkeeper.testing.nats_server import NatsServer
 from innkeeper.testing.postgres import PostgresServer
@@ -57,8 +59,20 @@ class Command:
         """All it has printed, over all its lives."""
         return self._log.read_text() if self._log.exists() else ""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended by us."""
+        return self._process is not None
+
     async def start(self, *more: str) -> dict[str, Any]:
         """Start it and return what its ready file says once it has written it."""
+        await self.launch(*more)
+        await eventually(self._ready, "it to be ready", within=START_S, otherwise=lambda: self.output[-4000:])
+        found: dict[str, Any] = json.loads(self.ready_file.read_text())
+        return found
+
+    async def launch(self, *more: str) -> None:
+        """Start it, and wait for nothing."""
         assert self._process is None, f"{self.name} runs already"
         self.ready_file.unlink(missing_ok=True)
         with self._log.open("ab") as log:
@@ -69,9 +83,6 @@ class Command:
                 stderr=log,
                 start_new_session=True,  # an interrupt from the keyboard is for the tests
             )
-        await eventually(self._ready, "it to be ready", within=START_S, otherwise=lambda: self.output[-4000:])
-        found: dict[str, Any] = json.loads(self.ready_file.read_text())
-        return found
 
     def _ready(self) -> bool:
         assert self._process is not None
@@ -165,6 +176,12 @@ class Innkeeper:
         """Start one of the parts, if it does not run."""
         raise NotImplementedError
 
+    async def launch(self) -> None:
+        """Start anew whatever does not run, and wait for nothing; only after a first `start`."""
+        for command in self.commands.values():
+            if not command.runs:
+                await command.launch(*(("--listen", self._listen) if command.name == self._panel else ()))
+
     async def kill_part(self, part: str) -> None:
         """End one of the parts with SIGKILL."""
         await self.commands[part].end(signal.SIGKILL)
@@ -240,12 +257,12 @@ class Embedded(Innkeeper):
 
     async def start_part(self, part: str, *more: str) -> None:
         command = self.commands.get(part)
-        if command is not None and command._process is not None:
+        if command is not None and command.runs:
             return
         self._use_shared()
-        arguments = ["serve", "--data", str(self.data), "--listen", self._listen]
-        command = self.commands[part] = Command(part, self.folder, *arguments)
-        self._take(await command.start(*(more or ("--no-sample",))))
+        if command is None:
+            self.commands[part] = Command(part, self.folder, "serve", "--data", str(self.data))
+        self._take(await self.commands[part].start("--listen", self._listen, *(more or ("--no-sample",))))
 
 
 class Separate(Innkeeper):
@@ -260,7 +277,6 @@ class Separate(Innkeeper):
         self.database = postgres.create_database()
         self.nats = NatsServer()
         self._nats_runs = False
-        self._enrolled = False
 
     @property
     def node_data(self) -> Path:
@@ -275,22 +291,22 @@ class Separate(Innkeeper):
             await self._start_nats()
             return
         command = self.commands.get(part)
-        if command is not None and command._process is not None:
+        if command is not None and command.runs:
             return
         if part == "panel":
-            arguments = ["panel", "--data", str(self.panel_data), "--database", self.database, "--upgrade"]
-            arguments += ["--bus", self.nats.url, "--listen", self._listen]
-            command = self.commands[part] = Command(part, self.folder, *arguments)
-            self._take(await command.start(*more))
+            if command is None:
+                where = ["--data", str(self.panel_data), "--database", self.database, "--bus", self.nats.url]
+                command = self.commands[part] = Command(part, self.folder, "panel", *where, "--upgrade")
+            self._take(await command.start("--listen", self._listen, *more))
             return
-        self._use_shared()
-        arguments = ["node", "--data", str(self.node_data), "--bus", self.nats.url, "--name", "far"]
-        if not self._enrolled:
+        if command is None:
+            self._use_shared()
+            where = ["--data", str(self.node_data), "--bus", self.nats.url]
+            command = self.commands[part] = Command(part, self.folder, "node", *where, "--name", "far")
             told = await admin("enrol-node", "--data", str(self.panel_data), "--database", self.database, "--json")
-            arguments += ["--token", json.loads(told)["token"]]
-            self._enrolled = True
-        command = self.commands[part] = Command(part, self.folder, *arguments)
-        await command.start()
+            await command.start("--token", json.loads(told)["token"])
+        else:
+            await command.start()
         await self.node_is_online()
 
     async def _start_nats(self) -> None:
@@ -341,6 +357,15 @@ class Api:
         assert wanted, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
+    async def is_well(self, path: str) -> bool:
+        """Say whether a GET succeeds; what is unavailable, or not there, is not well."""
+        try:
+            reply = await self._client.get(path)
+        except httpx.TransportError:
+            return False
+        assert reply.is_success or reply.status_code in (502, 503, 504), f"{path}: {reply.status_code} {reply.text}"
+        return reply.is_success
+
     async def create(self, *, start: bool = True, **draft: Any) -> "Server":
         """Make a server, installed and, with `start`, running. Only then this returns."""
         server = await self.create_only(start=start, **draft)
@@ -356,22 +381,19 @@ class Api:
         """Make a server of Minecraft on a free port."""
         return await self.create(package="minecraft", port=free_port(), start=start, **draft)
 
-    async def program(self, path: Path, *arguments: str, start: bool = True, stop: str = "stop", **draft: Any) -> "Server":
-        """Make a server of a Python program; it is ready once it has printed the word `ready`."""
-        # The game's user may not read where the tests lie: the text of the program is its argument.
-        properties = program_properties(path, *arguments, stop=stop)
-        return await self.create(package="custom", port=free_port(), properties=properties, start=start, **draft)
-
-
-def program_properties(path: Path, *arguments: str, stop: str = "stop") -> dict[str, str]:
-    """Return the properties of a custom server that runs the Python program at `path`."""
-    words = [sys.executable, "-u", "-c", path.read_text(), *arguments]
-    return {
-        "command": " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in words),
-        "ready-when": "pattern",
-        "ready-text": "ready",
-        "stop-command": stop,
-    }
+    async def program(self, path: Path, *arguments: str, start: bool = True, **draft: Any) -> "Server":
+        """Make a server of a Python program, uploaded; it is ready once it prints `ready`, told `stop` to stop."""
+        properties = {
+            "command": " ".join([sys.executable, "-u", path.name, *arguments]),
+            "ready-when": "pattern",
+            "ready-text": "ready",
+            "stop-command": "stop",
+        }
+        server = await self.create(package="custom", port=free_port(), properties=properties, start=False, **draft)
+        await server.upload(path.name, path.read_bytes())
+        if start:
+            await server.order("start")
+        return server
 
 
 class Server:
@@ -407,6 +429,10 @@ class Server:
         assert done["state"] == "done", done
         return done
 
+    async def upload(self, path: str, content: bytes) -> None:
+        """Write one of its files."""
+        await self._api.ask("PUT", f"/servers/{self.id}/files/content", params={"path": path}, content=content)
+
     async def command(self, line: str) -> None:
         """Type a line on its console."""
         await self._api.ask("POST", f"/servers/{self.id}/command", json={"command": line})
@@ -430,6 +456,10 @@ class Server:
                 return found
             after = page["next"]
 
+    async def is_reached(self) -> bool:
+        """Say whether the way to its console is open: through the panel, and over the bus, to its node."""
+        return await self._api.is_well(f"/servers/{self.id}/console?tail=1")
+
     async def printed(self, text: str, *, within: float = 20) -> int:
         """Return the number of the first line that holds `text`, once there is one."""
         last: list[tuple[int, str]] = []
@@ -441,6 +471,61 @@ class Server:
 
         await eventually(found, f"a line with {text!r}", within=within, otherwise=lambda: str(last[-20:]))
         return next(seq for seq, line in last if text in line)
+
+
+class Follower:
+    """Somebody who follows a console and comes back after every break, going on where he was; inside `async with`."""
+
+    def __init__(self, api: Api, server: Server) -> None:
+        self._where = f"ws{api.base.removeprefix('http')}/servers/{server.id}/console/stream"
+        self._headers = {"Authorization": f"Bearer {api.key}"}
+        self._task: asyncio.Task[None] | None = None
+        self.lines: list[tuple[int, str]] = []
+        """(number, text), as they came."""
+        self.skipped = 0
+        self.breaks = 0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._follow(), name="follower of a console")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def has(self, text: str, *, within: float = 30) -> None:
+        """Return once a line that is `text` has come."""
+        await eventually(
+            lambda: any(line == text for _, line in self.lines[-1000:]),
+            f"the line {text!r}",
+            within=within,
+            otherwise=lambda: str(self.lines[-5:]),
+        )
+
+    async def _follow(self) -> None:
+        while True:
+            last = self.lines[-1][0] if self.lines else 0
+            try:
+                where = f"{self._where}?resume_from={last}"
+                async with connect(where, additional_headers=self._headers, max_size=None, proxy=None) as socket:
+                    async for frame in socket:
+                        self._take(json.loads(frame))
+            except (OSError, WebSocketException, EOFError):
+                pass  # it was killed, or does not serve yet
+            self.breaks += 1
+            await asyncio.sleep(0.05)
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "lines":
+            for block in frame["blocks"]:
+                self.lines += enumerate(block["lines"], block["seq"])
+        elif frame["type"] == "skipped":
+            self.skipped += frame["count"]
 
 
 async def admin(*arguments: str) -> str:
@@ -499,6 +584,18 @@ def is_alive(pid: int, started: float | None = None) -> bool:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and (started is None or process.create_time() == started)
     except psutil.NoSuchProcess:
+        return False
+
+
+def programs_in(folder: Path) -> list[int]:
+    """Return the processes whose working directory is `folder`."""
+    return [process.pid for process in psutil.process_iter() if _works_in(process, folder)]
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder)
+    except (psutil.Error, OSError):
         return False
 
 

@@ -50,6 +50,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     game_address: str = "127.0.0.1"
     public_host: str = ""
     domain: str = "innkeeper.local"
+    proxies: tuple[str, ...] = ()
     packages: Path | None = None
     imports: tuple[Path, ...] = ()
 
@@ -74,11 +75,11 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             await self._welcome(panel, key, background)
             background.start(panel.wait(), name="the panel", fatal=True)
             await signals.ending.wait()
-            await self._part(panel)
+            await self._part(panel, node)
 
     async def _open_panel(self, bus: InProcessBus, identity: Identity) -> Panel:
         options = PanelOptions(database_url=embedded_database(self.data), host=self.host, port=self.port,
-                               packages=self.packages, settings=Settings(server_domain=self.domain))  # fmt: skip
+                               proxies=self.proxies, packages=self.packages, settings=Settings(server_domain=self.domain))  # fmt: skip
 
         async def own_node(nodes: Any) -> None:
             await nodes.ensure_own("local", identity.node, identity.secret, address=self.game_address, public_host=self.public_host)
@@ -127,15 +128,16 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
         server, _ = await panel.product.servers.create(actor, draft)
         return server
 
-    async def _part(self, panel: Panel) -> None:
+    async def _part(self, panel: Panel, node: NodeService) -> None:
         """Say what becomes of the game servers, and stop them where that was asked."""
         alive = [record.server.name for record in panel.product.directory.present() if record.live.state in ALIVE]
-        if not alive:
-            say("Innkeeper ends. No game server is running.")
-        elif self.stop_servers:
-            say(f"Innkeeper ends. Stopping {len(alive)} game server(s): {', '.join(alive)}")
-            left = await stop_all_servers(self.data / "node")
+        if self.stop_servers:
+            say(f"Innkeeper ends. Stopping {len(alive)} game server(s){': ' if alive else '.'}{', '.join(alive)}")
+            await node.stop_servers()
+            left = await stop_all_servers(self.data / "node")  # nothing is left; it ends what keepers are made from
             say("All game servers have stopped." if not left else f"{len(left)} game server(s) would not end.")
+        elif not alive:
+            say("Innkeeper ends. No game server is running.")
         else:
             say(f"Innkeeper ends. {len(alive)} game server(s) go on running: {', '.join(alive)}",
                 f"Stop them with: innkeeper admin stop-servers --data {self.data}")  # fmt: skip

@@ -23,6 +23,10 @@ MaybeDatabaseUrl = Annotated[
     str | None,
     typer.Option("--database", help="postgresql://… or sqlite:///PATH; else that of --data.", envvar="INNKEEPER_DATABASE"),
 ]
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option("--proxy", help="Address of a reverse proxy that is believed about who asks; repeatable."),
+]
 Domain = Annotated[str, typer.Option(help="Appended to a server's name where a dialect shows such an address.")]
 
 

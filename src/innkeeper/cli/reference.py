@@ -29,10 +29,10 @@ _CONNECTION = """## Connection
 Commands that speak to an Innkeeper, marked *client*, take these options as well. The first of the following that names
 an address counts: `--url`; `--profile`; `--data`; `INNKEEPER_URL`; the current profile (`innkeeper login`); the
 installation in `INNKEEPER_DATA`, else in `var/innkeeper`. A key given apart (`--key`, `--key-file`, `INNKEEPER_KEY`,
-`INNKEEPER_KEY_FILE`) goes with any of them; a key kept in a profile or a data folder is sent to that one's address only.
+`INNKEEPER_KEY_FILE`) goes with any of them; a key kept in a profile or a data folder is sent to that address only.
 
-Profiles are kept in `$XDG_CONFIG_HOME/innkeeper/client.toml` (else `~/.config/innkeeper/client.toml`), readable by their
-owner only. A key given by `--key` can be seen by others on the same host in the list of processes.
+Profiles are kept in `$XDG_CONFIG_HOME/innkeeper/client.toml` (else `~/.config/innkeeper/client.toml`), readable by
+their owner only. A key given by `--key` can be seen by others on the same host in the list of processes.
 
 With `--json` there is one JSON document on standard output and nothing else; errors are the API's error object on
 standard error. Without it, text that games and players have chosen is shown without its control characters and escape

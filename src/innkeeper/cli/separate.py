@@ -27,6 +27,7 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     ready_file: Path | None = None
     domain: str = "innkeeper.local"
+    proxies: tuple[str, ...] = ()
     packages: Path | None = None
     upgrade: bool = False
 
@@ -37,7 +38,7 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
             exits.enter_context(PidFile(self.data / "panel.pid"))
             bus = await open_bus(self.bus)
             exits.push_async_callback(bus.aclose)
-            options = PanelOptions(database_url=self.database, host=self.host, port=self.port, packages=self.packages,
+            options = PanelOptions(database_url=self.database, host=self.host, port=self.port, proxies=self.proxies, packages=self.packages,
                                    settings=Settings(server_domain=self.domain))  # fmt: skip
             try:
                 panel = await Panel.open(options, bus, upgrade_first=self.upgrade)
@@ -85,8 +86,9 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
             say("", f"  Innkeeper node  {self.name}  {node.identity.node}", "")
             await signals.ending.wait()
             alive = [seen for seen in node.observed() if seen.pid is not None]
-            if self.stop_servers and alive:
+            if self.stop_servers:
                 say(f"The node ends. Stopping {len(alive)} game server(s).")
+                await node.stop_servers()
                 await stop_all_servers(self.data)
             else:
                 say(f"The node ends. {len(alive)} game server(s) go on running.")

@@ -16,6 +16,7 @@ from innkeeper.cli.options import (
     JsonLogs,
     Listen,
     Packages,
+    Proxies,
     PublicHost,
     ReadyFile,
     split_listen,
@@ -34,6 +35,7 @@ def serve(
     game_address: GameAddress = "127.0.0.1",
     public_host: PublicHost = "",
     domain: Domain = "innkeeper.local",
+    proxies: Proxies = None,
     packages: Packages = None,
     imports: Imports = None,
     json_logs: JsonLogs = False,
@@ -45,7 +47,7 @@ def serve(
     host, port = split_listen(listen)
     embedded = Embedded(data=data.absolute(), host=host, port=port, ready_file=ready_file, sample=not no_sample,
                         stop_servers=stop_servers_on_exit, game_address=game_address, public_host=public_host,
-                        domain=domain, packages=packages, imports=tuple(imports or ()))  # fmt: skip
+                        domain=domain, proxies=tuple(proxies or ()), packages=packages, imports=tuple(imports or ()))  # fmt: skip
     run(embedded.run, json_logs=json_logs)
 
 
@@ -56,6 +58,7 @@ def panel(
     listen: Listen = "127.0.0.1:8080",
     ready_file: ReadyFile = None,
     domain: Domain = "innkeeper.local",
+    proxies: Proxies = None,
     packages: Packages = None,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the database's tables up to date first.")] = False,
     json_logs: JsonLogs = False,
@@ -66,7 +69,7 @@ def panel(
 
     host, port = split_listen(listen)
     separate = SeparatePanel(data=data.absolute(), database=database, bus=bus, host=host, port=port, ready_file=ready_file,
-                             domain=domain, packages=packages, upgrade=upgrade)  # fmt: skip
+                             domain=domain, proxies=tuple(proxies or ()), packages=packages, upgrade=upgrade)  # fmt: skip
     run(separate.run, json_logs=json_logs)
 
 

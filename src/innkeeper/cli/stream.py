@@ -99,11 +99,12 @@ class ConsoleStream:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Give what happens, for ever; raise CommandFailed once the console may not be followed any more."""
-        pause, lost = FIRST_PAUSE_S, False
+        pause, connected, lost = FIRST_PAUSE_S, False, False
         while True:
             try:
                 async with self._connect() as socket:
                     async for event in self._frames(socket):
+                        connected = True
                         if lost:
                             lost, pause = False, FIRST_PAUSE_S
                             yield Back()
@@ -111,12 +112,13 @@ class ConsoleStream:
                             yield event
                 reason = "the panel ended it."
             except ConnectionClosed as error:
+                if error.rcvd is not None and 4400 <= error.rcvd.code < 4500:
+                    await self._check_again()
                 reason = (error.rcvd.reason if error.rcvd else "") or "the panel is gone."
             except InvalidStatus as error:
-                status = error.response.status_code
-                reason = f"the panel answered with status {status}."
-                if 400 <= status < 500:
-                    await self._check_again()
+                reason = f"the panel answered with status {error.response.status_code}."
+                await self._check_again()
+                if not connected:
                     raise CommandFailed(f"The console cannot be followed: {reason}", code="no_stream") from error
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 reason = why_not_connected(error, self._client.place.url)

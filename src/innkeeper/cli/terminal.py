@@ -5,13 +5,14 @@ Leaving it never touches the server. What the panel says of itself is dimmed and
 
 import os
 import sys
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from innkeeper.cli.call import Call
@@ -24,6 +25,16 @@ from innkeeper.kit.tasks import TaskSet
 _DIM, _RED, _RESET = "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
+class AlwaysRaw(Vt100Input):
+    """A keyboard that stays ours while lines are printed and between two input lines.
+
+    Were the terminal cooked meanwhile, a Ctrl-D or Ctrl-C pressed just then would be its driver's, and lost.
+    """
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 class Terminal:
     """One person at one server's console."""
 
@@ -34,13 +45,15 @@ class Terminal:
         self._times = times
         self._failure: CommandFailed | None = None
         self._session: PromptSession[str] = PromptSession(
-            history=_history(call.folder / "history", item["id"]), bottom_toolbar=self._toolbar, erase_when_done=False
+            history=_history(call.folder / "history", item["id"]),
+            bottom_toolbar=self._toolbar,
+            input=AlwaysRaw(sys.stdin),
         )
 
     async def run(self) -> None:
         """Show lines and take commands until the person leaves; raise CommandFailed once they may not be here."""
         await self._stream.open()
-        with patch_stdout(raw=True):
+        with patch_stdout(raw=True), self._session.app.input.raw_mode():
             tasks = TaskSet("console").start_set()
             try:
                 tasks.start(self._read(), name=f"console of {self._name}")
@@ -51,7 +64,7 @@ class Terminal:
             raise self._failure
 
     async def _take_commands(self) -> None:
-        while True:
+        while self._failure is None:
             try:
                 line = await self._session.prompt_async("> ")
             except (EOFError, KeyboardInterrupt):

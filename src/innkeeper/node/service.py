@@ -188,11 +188,12 @@ class NodeService:
     async def stop_servers(self) -> None:
         """Bring every server to an orderly end, all at once, killed where it takes too long.
 
-        Their intent to run stays as it is: after the next boot of the host they are started again.
+        Their intent to run stays as it is: the next start of the node restores it, as after a boot of the host.
         """
         await asyncio.gather(*(self._stop_one(kept) for kept in self._kept.values()))
 
     async def _stop_one(self, kept: _Kept) -> None:
+        kept.runner.restore_at_next_start()
         if kept.runner.observed.phase in _AT_REST:
             return
         order = wire.Order(id=uuid7(), verb="stop")

@@ -215,4 +215,5 @@ def _observation(seen: wire.ObservedServer) -> Observation:
         crashes=seen.crashes,
         notes=tuple(seen.notes),
     )
-    return Observation(uuid=seen.uuid, live=live, order_id=order.id if order else None, progress=progress)
+    return Observation(uuid=seen.uuid, live=live, generation=seen.generation, order_id=order.id if order else None,
+                       progress=progress)  # fmt: skip

@@ -60,6 +60,8 @@ class PanelOptions(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     host: str = "127.0.0.1"
     port: int = 8080
+    proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies that are believed about where a request came from."""
     packages: Path | None = None
     """A folder with packages of one's own, beside the shipped ones."""
     settings: Settings = Settings()
@@ -103,7 +105,7 @@ class Panel:
             exits.push_async_callback(tasks.aclose)
             panel = await cls._tie(options, bus, database, clock or SystemClock(), tasks, own_node)
             exits.push_async_callback(panel._inbox.close)
-            panel.http = HttpServer(panel._front(), tasks)
+            panel.http = HttpServer(panel._front(), tasks, proxies=options.proxies)
             await panel.http.open(options.host, options.port)
             exits.push_async_callback(panel.http.close)
             panel._begin()

@@ -159,7 +159,13 @@ class ScriptedGateway:
         """Report that a server is as `live` says."""
         desired = self.desired[server].server
         await self.observe(
-            desired.node_id, [Observation(uuid=server, live=live, order_id=desired.order_id, progress=progress)]
+            desired.node_id, [Observation(
+                    uuid=server,
+                    live=live,
+                    generation=desired.generation,
+                    order_id=desired.order_id,
+                    progress=progress,
+                )]
         )
 
     # -- what should be ---------------------------------------------------------------------------------------------

@@ -113,7 +113,9 @@ async def test_a_folder_is_packed_and_installed(inn: Inn, tmp_path: Path) -> Non
     (source / "sub").mkdir(parents=True)
     (source / "start.sh").write_text("#!/bin/sh\n")
     (source / "start.sh").chmod(0o755)
-    ran = await inn.run("servers", "create", "toy", "--package", "custom", "--command", "./start.sh", "--from", str(source))
+    ran = await inn.run(
+        "servers", "create", "toy", "--package", "custom", "--command", "./start.sh", "--from", str(source)
+    )
     assert ran.code == 0, ran.err
     record = next(iter(inn.house.product.directory.present()))
     assert record.server.properties["archive"] == "game.tar.gz"
@@ -182,7 +184,7 @@ async def test_commands_logs_and_search(inn: Inn) -> None:
     record = await inn.house.server(name="camp", start=True)
     inn.house.gateway.say(record.server.uuid, "one", "\x1b[31mtwo\x1b[0m \x1b]0;owned\x07", "three")
     assert (await inn.run("servers", "logs", "camp", "-n", "2")).out == "two \nthree\n"
-    assert [line["text"] for line in json.loads((await inn.run("servers", "logs", "camp", "--json")).out)][0] == "one"
+    assert json.loads((await inn.run("servers", "logs", "camp", "--json")).out)[0]["text"] == "one"
     assert (await inn.run("servers", "search", "camp", "TWO")).out.endswith("two \n")
     assert (await inn.run("servers", "search", "camp", "four")).code == 1
     assert (await inn.run("servers", "search", "camp", "two", "--since", "1h", "--json")).code == 0
@@ -273,7 +275,9 @@ async def test_accounts_keys_and_roles(inn: Inn, tmp_path: Path) -> None:
     assert (await inn.run("keys", "revoke", "ci")).code == 0
     assert (await inn.run("servers", "ls", "--key", made_key.out.strip())).code == 1
     await inn.house.server(name="camp")
-    role = await inn.run("roles", "create", "crew", "--permission", "power.start", "--server", "camp", "--member", "guest")
+    role = await inn.run(
+        "roles", "create", "crew", "--permission", "power.start", "--server", "camp", "--member", "guest"
+    )
     assert role.code == 0, role.err
     assert (await inn.run("roles", "set", "crew", "--all-servers")).code == 0
     assert "every" in (await inn.run("roles", "ls")).out

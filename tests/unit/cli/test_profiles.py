@@ -66,7 +66,9 @@ def test_an_unknown_profile_is_an_error(profiles: Profiles) -> None:
         find_place(Wishes(profile="nowhere"), profiles, {})
 
 
-@pytest.mark.parametrize("url", ["home.example", "ftp://x", "http://", "http://u:p@x", "http://x?a=b", "http://x:99999"])
+@pytest.mark.parametrize(
+    "url", ["home.example", "ftp://x", "http://", "http://u:p@x", "http://x?a=b", "http://x:99999"]
+)
 def test_what_is_no_address_is_refused(profiles: Profiles, url: str) -> None:
     with pytest.raises(CommandFailed, match="no address"):
         find_place(Wishes(url=url), profiles, {})

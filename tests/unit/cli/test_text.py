@@ -11,7 +11,7 @@ from innkeeper.cli.text import coloured, plain
 HOSTILE = [
     "\x1b]0;owned\x07",
     "\x1b]52;c;cm0gLXJm\x1b\\",
-    "\x1bP$q\"p\x1b\\",
+    '\x1bP$q"p\x1b\\',
     "\x1b[2J",
     "\x1b[1;1H",
     "\x1b[?1049h",

@@ -15,6 +15,12 @@ from innkeeper.core.nodes.gateway import NodeGateway, Watch
 from innkeeper.core.servers.model import Server
 
 RING_BYTES = 4 * 1024 * 1024
+PAGES = 8
+"""Parts of the journal that are kept for those who are equally far behind."""
+PAUSE_PER_USER_S = 0.00005
+"""Between two wakings of all who wait: with many of them, lines are gathered instead of handed out one by one."""
+LEAST_PAUSE_S = 0.001
+"""A shorter one is none."""
 Rendering = Callable[[Block], Any]
 
 
@@ -37,6 +43,21 @@ class RingBlock:
             return value
 
 
+class Page:
+    """A part of the journal: its blocks, and what the journal held when it was read."""
+
+    __slots__ = ("blocks", "first_seq", "next_seq")
+
+    def __init__(self, lines: Lines) -> None:
+        self.blocks = [RingBlock(block) for block in lines.blocks]
+        self.first_seq = lines.first_seq
+        self.next_seq = lines.next_seq
+
+    def holds(self, seq: int) -> bool:
+        """Say whether the line is in it."""
+        return bool(self.blocks) and self.blocks[0].block.first_seq <= seq <= self.blocks[-1].last_seq
+
+
 class Channel:
     """The recent blocks of one server, and who waits for more."""
 
@@ -52,6 +73,10 @@ class Channel:
         self.watch: Watch | None = None
         self.users = 0
         self._waiters: set[asyncio.Future[None]] = set()
+        self._woken = 0.0
+        self._waking: asyncio.TimerHandle | None = None
+        self._pages: deque[Page] = deque(maxlen=PAGES)
+        self._reading = asyncio.Lock()
         self.opening = asyncio.Lock()
 
     def feed(self, blocks: list[Block]) -> None:
@@ -62,6 +87,7 @@ class Channel:
         self.fed += 1
         if not blocks:
             self._forget()
+            self._pages.clear()
             self.next_seq = None
         for block in blocks:
             if self.next_seq is not None:
@@ -78,10 +104,9 @@ class Channel:
             self.next_seq = entry.last_seq + 1
         while self._bytes > RING_BYTES and len(self.ring) > 1:
             self._bytes -= len(self.ring.popleft().block.payload)
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        if len(self._waiters) == self.users:
+            self._pages.clear()  # nobody is behind
+        self._wake_in_time()
 
     def since(self, seq: int) -> list[RingBlock] | None:
         """Return what the ring has after line `seq`, whole blocks; None when the ring does not reach back that far."""
@@ -107,6 +132,40 @@ class Channel:
             await waiter
         finally:
             self._waiters.discard(waiter)
+
+    async def behind(self, seq: int) -> Page:
+        """Return the part of the journal after line `seq`, or a longer one; many who ask for the same read it once."""
+        async with self._reading:
+            for page in self._pages:
+                if page.holds(seq + 1):
+                    return page
+            page = Page(await self._gateway.read_console(self.server, seq))
+            self._pages.append(page)
+            return page
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        if self._waking is not None:
+            self._waking.cancel()
+
+    def _wake_in_time(self) -> None:
+        """Wake all who wait: at once, or with the next lines when they were woken a moment ago and are many."""
+        pause = self.users * PAUSE_PER_USER_S
+        if self._waking is not None or not self._waiters:
+            return
+        loop = asyncio.get_running_loop()
+        if pause < LEAST_PAUSE_S or self._woken + pause <= loop.time():
+            self._wake()
+        else:
+            self._waking = loop.call_at(self._woken + pause, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._woken = asyncio.get_running_loop().time()
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _forget(self) -> None:
         self.ring.clear()
@@ -184,13 +243,13 @@ class Subscription:
         self._backlog.extend(RingBlock(block) for block in lines.blocks if block.last_seq > self.seq)
 
     async def _from_journal(self) -> list[RingBlock]:
-        lines: Lines = await self._hub.gateway.read_console(self._server, self.seq)
-        if self.seq >= lines.next_seq:  # a cursor from beyond the end: the journal was begun anew
-            self.seq = lines.next_seq - 1
-        if lines.first_seq > self.seq + 1:
-            self.skipped += lines.first_seq - self.seq - 1
-            self.seq = lines.first_seq - 1
-        return [RingBlock(block) for block in lines.blocks]
+        page = await self._channel.behind(self.seq)
+        if self.seq >= page.next_seq:  # a cursor from beyond the end: the journal was begun anew
+            self.seq = page.next_seq - 1
+        if page.first_seq > self.seq + 1:
+            self.skipped += page.first_seq - self.seq - 1
+            self.seq = page.first_seq - 1
+        return [block for block in page.blocks if block.last_seq > self.seq]
 
 
 class ConsoleHub:
@@ -225,6 +284,7 @@ class ConsoleHub:
         if channel.users == 0:
             if self._channels.get(channel.server.id) is channel:
                 del self._channels[channel.server.id]
+            channel.close()
             watch, channel.watch = channel.watch, None
             if watch is not None:
                 await watch.close()

@@ -38,8 +38,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     uuid: UUID
     live: Live
+    generation: int
+    """Of the newest decision that it has heard."""
     order_id: UUID | None
-    """The order it heard last."""
+    """The order it speaks of."""
     progress: Progress | None
 
 
@@ -165,14 +167,14 @@ class Reconciler:
                 record = self._directory.find(seen.uuid)
             except NoSuchServer:
                 continue
-            if record.server.state not in ENDED and seen.order_id == record.server.order_id:
+            if record.server.state not in ENDED and seen.generation >= record.server.generation:
                 usage = record.live.usage if seen.live.pid else None
                 self._directory.put_live(record.server.id, msgspec.structs.replace(seen.live, usage=usage))
 
     async def _observe(self, record: Record, seen: Observation) -> None:
         server = record.server
         live = msgspec.structs.replace(seen.live, usage=record.live.usage if seen.live.pid else None)
-        newest = seen.order_id == server.order_id
+        newest = seen.generation >= server.generation
         finished = seen.order_id is None or seen.order_id in self._finished
         stopped_by_itself = live.state is State.STOPPED and server.power == "on"
         if finished and not newest:
@@ -186,11 +188,11 @@ class Reconciler:
             if not finished:
                 ended = await self._note_progress(work, server, seen)
             now = await work.servers.get(server.id)
-            # A node that has not heard the newest order speaks of the state before it; of the old order it counts.
-            if now is not None and now.order_id == seen.order_id and now.state not in ENDED:
+            # A node that has not heard the newest decision speaks of the state before it; of its order it counts.
+            if now is not None and seen.generation >= now.generation and now.state not in ENDED:
                 to_start = await self._note_state(work, now, live, ended, finished=finished)
                 await self._note_news(work, record, live)
-        if self._directory.get(server.id).server.order_id == seen.order_id:
+        if seen.generation >= self._directory.get(server.id).server.generation:
             self._directory.put_live(server.id, live)
         if ended is not None:
             if to_start:

@@ -25,6 +25,7 @@ class FilesStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     files: dict[str, str | Text]
     uses: str = "files"
+    key: str = ""
 
 
 class FilesInstaller:

@@ -61,6 +61,8 @@ class Kept(msgspec.Struct):
     machine: Memory = msgspec.field(default_factory=Memory)
     boot_id: str = ""
     """Of the host when this was written: another one means that no process of then lives."""
+    restore: bool = False
+    """The node stopped the game with itself: its next start brings it back."""
     seen_seq: int = 0
     """The last console line whose meaning is in this state."""
     announced_seq: int = 0

@@ -157,6 +157,11 @@ class ServerRunner:
                 self._happened(on.OrderReceived(desired.order.id, desired.order.verb))
             self._publish()
 
+    def restore_at_next_start(self) -> None:
+        """Have the next start of the node restore the intent to run, as after a boot of the host."""
+        self._kept.restore = True
+        self._save()
+
     async def send_line(self, line: str) -> None:
         """Write one line to the game's console.
 
@@ -403,7 +408,8 @@ class ServerRunner:
         if kept is None:
             kept = Kept(machine=Memory(phase="stopped" if has_files else "created", installed=has_files))
         this_boot = boot_id()
-        booted = kept.boot_id not in ("", this_boot)
+        booted = kept.restore or kept.boot_id not in ("", this_boot)
+        kept.restore = False
         kept.boot_id = this_boot
         self._kept = kept
         self._machine = Machine(on.Rules.of(desired) if desired is not None else on.Rules(), kept.machine)

@@ -10,6 +10,7 @@ from innkeeper.panel.api import PREFIX
 from innkeeper.panel.api.door import Door, constant, dependencies
 from innkeeper.panel.api.errors import handlers
 from innkeeper.panel.api.fast import ApiApplication, FastReads
+from innkeeper.panel.api.handshake import note_fault
 from innkeeper.panel.api.reference import reference_routes
 from innkeeper.panel.api.routes import accounts, console, files, insights, installation, roles, servers, sessions
 from innkeeper.panel.api.servers_view import ServerViews
@@ -36,6 +37,7 @@ def api_application(product: Product) -> Litestar:
         exception_handlers=handlers(),
         openapi_config=None,
         request_max_body_size=MAX_JSON,
+        after_exception=[note_fault],
         logging_config=None,
     )
     needs: Needs = servers.get_server.opt["needs"]

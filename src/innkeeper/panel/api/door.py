@@ -5,14 +5,15 @@ given to handlers by the names `actor`, `record` and `found` (an operation). A r
 everybody.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import WebSocketException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
-from litestar.params import Dependency
+from litestar.params import SkipValidation
+from litestar.types import Scope
 
 from innkeeper.core.access.errors import PermissionIsMissing
 from innkeeper.core.access.model import Actor
@@ -35,10 +36,10 @@ CLIENT_HEADER = "x-innkeeper-client"
 REFUSED = 4000
 """A WebSocket refused before it was accepted is closed with this plus the status."""
 
-Asker = Annotated[Actor, Dependency(skip_validation=True)]
-Reached = Annotated[Record, Dependency(skip_validation=True)]
-Found = Annotated[Operation, Dependency(skip_validation=True)]
-House = Annotated[Product, Dependency(skip_validation=True)]
+Asker = NamedDependency[SkipValidation[Actor]]
+Reached = NamedDependency[SkipValidation[Record]]
+Found = NamedDependency[SkipValidation[Operation]]
+House = NamedDependency[SkipValidation[Product]]
 
 GIVEN = ("product", "servers", "tickets", "streams", "actor", "record", "found")
 """What handlers may ask for by name: parts of the application, and what the door found."""
@@ -129,13 +130,13 @@ def constant(value: Any) -> Provide:
 def dependencies() -> dict[str, Provide]:
     """Return what gives handlers what the door found."""
 
-    async def actor(scope: Any) -> Any:
+    async def actor(scope: Scope) -> Any:
         return scope["state"]["actor"]
 
-    async def record(scope: Any) -> Any:
+    async def record(scope: Scope) -> Any:
         return scope["state"]["record"]
 
-    async def found(scope: Any) -> Any:
+    async def found(scope: Scope) -> Any:
         return scope["state"]["found"]
 
     return {"actor": Provide(actor), "record": Provide(record), "found": Provide(found)}

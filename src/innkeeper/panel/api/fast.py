@@ -6,10 +6,11 @@ The same key, the same declaration, the same core calls and the same bytes as th
 key, a missing permission, any other parameter) is left to the routes, which know how to refuse.
 """
 
+from typing import Any
 from uuid import UUID
 
 from litestar import Litestar
-from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope
 
 from innkeeper.core.access.model import Via
 from innkeeper.core.access.permissions import ServerPermission
@@ -17,6 +18,7 @@ from innkeeper.core.errors import CoreError
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import PREFIX
 from innkeeper.panel.api.door import CLIENT_HEADER
+from innkeeper.panel.api.handshake import told_in_http
 from innkeeper.panel.api.params import MAX_SERVERS_PAGE
 from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.http.bearer import bearer_of
@@ -50,7 +52,7 @@ class FastReads:
             return self._one(scope, path[len(_ONE) :])
         return None
 
-    def _list(self, scope: Scope, limit: int) -> bytes | None:
+    def _list(self, scope: HTTPScope, limit: int) -> bytes | None:
         key = _key(scope)
         if key is None:
             return None
@@ -60,7 +62,7 @@ class FastReads:
             return None
         return self._views.page(actor, None, limit)
 
-    def _one(self, scope: Scope, text: str) -> bytes | None:
+    def _one(self, scope: HTTPScope, text: str) -> bytes | None:
         key = _key(scope)
         if key is None:
             return None
@@ -78,11 +80,10 @@ class ApiApplication(Litestar):
 
     reads: FastReads | None = None
 
-    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive,
-                       send: Send | LifeSpanSend) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
         if scope["type"] == "websocket":
-            await super().__call__(scope, receive, _told_in_http(scope, send))
+            await super().__call__(scope, receive, told_in_http(scope, send))
             return
         body = self.reads.answer(scope) if self.reads is not None and scope["type"] == "http" else None
         if body is None:
@@ -106,7 +107,7 @@ def _limit(query: bytes) -> int | None:
     return limit if 1 <= limit <= MAX_SERVERS_PAGE else None
 
 
-def _key(scope: Scope) -> tuple[str, Via, str | None] | None:
+def _key(scope: HTTPScope) -> tuple[str, Via, str | None] | None:
     """Return what `AccessDirectory.authenticate` is asked with, None where it is not plain."""
     secret: str | None = None
     via: Via = "api"

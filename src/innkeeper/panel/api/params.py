@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from innkeeper.core.servers.model import CrashPolicy, Limits, ServerChanges, ServerDraft
@@ -28,14 +28,15 @@ Password = Annotated[str, Meta(max_length=1000)]
 Permissions = Annotated[list[Line], Meta(max_length=200)]
 Whole = Annotated[int, Meta(ge=0, le=1 << 30)]
 
-Cursor = Annotated[str | None, Parameter(query="cursor", max_length=500, description="Where the last page ended.")]
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
+Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=500, description="Where the last page ended.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
 Wait = Annotated[
     float | None,
-    Parameter(query="wait", ge=0, le=MAX_WAIT_S, description="Seconds to wait for the operation's end."),
+    QueryParameter(name="wait", ge=0, le=MAX_WAIT_S, description="Seconds to wait for the operation's end."),
 ]
 FilePath = Annotated[
-    str, Parameter(query="path", max_length=4096, description="A path below the server's folder; empty: the folder.")
+    str,
+    QueryParameter(name="path", max_length=4096, description="A path below the server's folder; empty: the folder."),
 ]
 
 

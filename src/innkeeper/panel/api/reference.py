@@ -17,6 +17,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.params import FromPath
 from litestar.response import Response
 from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
@@ -118,7 +119,7 @@ async def page() -> Response[str]:
 
 
 @get(f"{PREFIX}/docs/{{asset:str}}", opt=open_to_all(), include_in_schema=False)
-async def asset(asset: str) -> Response[bytes]:
+async def asset(asset: FromPath[str]) -> Response[bytes]:
     """Give out what the page is made of."""
     headers = {**_HEADERS, "Cache-Control": "max-age=3600"}
     if asset == "start.js":

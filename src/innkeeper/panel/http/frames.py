@@ -16,6 +16,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 EXTENSION = "innkeeper.frames"
+WRITE_BYTES = 128 * 1024
+"""A write is ended by the part that reaches it."""
 _WHOLE_TEXT = 0x81
 _LONG, _LONGER = 126, 127
 _EXTRA = {_LONG: 2, _LONGER: 8}
@@ -51,17 +53,34 @@ def messages(frames: bytes) -> Iterator[bytes]:
         at += size
 
 
-async def send_frames(socket: WebSocket[Any, Any, Any], frames: bytes) -> None:
-    """Send what `text_frames` returned; wait while the client is behind. Raises WebSocketDisconnect once it is gone."""
+async def send_frames(socket: WebSocket[Any, Any, Any], parts: Iterable[bytes]) -> None:
+    """Send frames, each part one or several whole ones, in few writes; wait whenever the client is behind.
+
+    Raises WebSocketDisconnect once the client is gone.
+    """
     write = cast("Writer | None", (socket.scope.get("extensions") or {}).get(EXTENSION))
     try:
-        if write is not None:
-            await write(frames)
-            return
-        for message in messages(frames):
-            await socket.send_data(message.decode())
+        for together in _gathered(parts):
+            if write is not None:
+                await write(together)
+                continue
+            for message in messages(together):
+                await socket.send_data(message.decode())
     except ClientDisconnected as error:
         raise WebSocketDisconnect(detail="the client has gone") from error
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    pending: list[bytes] = []
+    size = 0
+    for part in parts:
+        pending.append(part)
+        size += len(part)
+        if size >= WRITE_BYTES:
+            yield b"".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
 
 
 class FramingProtocol(WebSocketsSansIOProtocol):

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
+
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet
-from innkeeper.panel.http.frames import FramingProtocol
 from innkeeper.panel.http.front import Application
+from innkeeper.panel.http.protocols import BoundedHttp, BoundedWebSocket
 
 log = get_logger(__name__)
 
@@ -28,8 +29,10 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves one application on one address until closed."""
 
-    def __init__(self, application: Application, tasks: TaskSet) -> None:
+    def __init__(self, application: Application, tasks: TaskSet, *, proxies: Sequence[str] = ()) -> None:
+        """`proxies`: addresses of reverse proxies that are believed about where a request came from."""
         self._application = application
+        self._proxies = list(proxies)
         self._tasks = tasks
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -50,8 +53,8 @@ class HttpServer:
         self.url = f"http://[{host}]:{actual}" if ":" in host else f"http://{host}:{actual}"
         config = uvicorn.Config(
             self._application,
-            http="httptools",
-            ws=FramingProtocol,
+            http=BoundedHttp,
+            ws=BoundedWebSocket,
             ws_max_size=MAX_WEBSOCKET_MESSAGE,
             ws_ping_interval=20,
             ws_ping_timeout=20,
@@ -60,6 +63,8 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(self._proxies),
+            forwarded_allow_ips=self._proxies,
             date_header=True,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_GRACE_S,

@@ -34,6 +34,7 @@ class ArchiveStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     uses: str = "archive"
+    key: str = ""
     upload: str | None = None
     path: str | None = None
     file: str | None = None
@@ -47,6 +48,7 @@ class FolderStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     uses: str = "folder"
+    key: str = ""
     into: str = ""
     limits: Limits = Limits(max_depth=120)
 

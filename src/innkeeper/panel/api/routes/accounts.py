@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.kit.pages import DEFAULT_PAGE
@@ -23,7 +24,7 @@ async def list_accounts(
 
 
 @post("/accounts", opt=on_product(ProductPermission.ACCOUNTS_WRITE), tags=["accounts"])
-async def create_account(product: House, actor: Asker, data: CreateAccount) -> views.AccountView:
+async def create_account(product: House, actor: Asker, data: JSONBody[CreateAccount]) -> views.AccountView:
     """Make an account."""
     made = await product.accounts.create(
         actor, username=data.username, password=data.password, email=data.email, superuser=data.superuser
@@ -32,13 +33,15 @@ async def create_account(product: House, actor: Asker, data: CreateAccount) -> v
 
 
 @get("/accounts/{account:uuid}", opt=signed_in(), tags=["accounts"])
-async def get_account(product: House, actor: Asker, account: UUID) -> views.AccountView:
+async def get_account(product: House, actor: Asker, account: FromPath[UUID]) -> views.AccountView:
     """Show one's own account, or with `accounts.read` any."""
     return views.account(product.accounts.get(actor, account))
 
 
 @patch("/accounts/{account:uuid}", opt=signed_in(), tags=["accounts"])
-async def change_account(product: House, actor: Asker, account: UUID, data: ChangeAccount) -> views.AccountView:
+async def change_account(
+    product: House, actor: Asker, account: FromPath[UUID], data: JSONBody[ChangeAccount]
+) -> views.AccountView:
     """Change one's own account, or with `accounts.write` any; a new password ends its sessions."""
     changed = await product.accounts.change(
         actor,
@@ -53,7 +56,7 @@ async def change_account(product: House, actor: Asker, account: UUID, data: Chan
 
 
 @delete("/accounts/{account:uuid}", opt=on_product(ProductPermission.ACCOUNTS_WRITE), tags=["accounts"])
-async def delete_account(product: House, actor: Asker, account: UUID) -> None:
+async def delete_account(product: House, actor: Asker, account: FromPath[UUID]) -> None:
     """Delete an account that owns no server."""
     await product.accounts.delete(actor, account)
 
@@ -68,7 +71,7 @@ async def list_keys(
 
 
 @post("/keys", opt=signed_in(), tags=["keys"])
-async def create_key(product: House, actor: Asker, data: CreateKey) -> views.NewKeyView:
+async def create_key(product: House, actor: Asker, data: JSONBody[CreateKey]) -> views.NewKeyView:
     """Make an API key of one's own; its secret is told this once."""
     key, secret = await product.access.create_key(
         actor,
@@ -81,7 +84,7 @@ async def create_key(product: House, actor: Asker, data: CreateKey) -> views.New
 
 
 @delete("/keys/{key:uuid}", opt=signed_in(), tags=["keys"])
-async def revoke_key(product: House, actor: Asker, key: UUID) -> None:
+async def revoke_key(product: House, actor: Asker, key: FromPath[UUID]) -> None:
     """End one of one's own API keys at once."""
     await product.access.revoke_key(actor, key)
 

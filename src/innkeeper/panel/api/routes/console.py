@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from litestar import get, post, websocket
 from litestar.connection import WebSocket
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, QueryParameter, SkipValidation
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.console.model import Block
@@ -22,11 +23,11 @@ from innkeeper.panel.http.needs import on_server
 MAX_LINES = 5000
 _LAST = (1 << 62) - 1
 
-After = Annotated[int, Parameter(query="after", ge=0, le=_LAST, description="Only lines after this number.")]
-LinesLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_LINES, description="How many lines at most.")]
-FoundLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many lines at most.")]
-StreamsHere = Annotated[Streams, Dependency(skip_validation=True)]
-TicketsHere = Annotated[Tickets, Dependency(skip_validation=True)]
+After = Annotated[int, QueryParameter(name="after", ge=0, le=_LAST, description="Only lines after this number.")]
+LinesLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_LINES, description="How many lines at most.")]
+FoundLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many lines at most.")]
+StreamsHere = NamedDependency[SkipValidation[Streams]]
+TicketsHere = NamedDependency[SkipValidation[Tickets]]
 
 
 @get("/servers/{server:uuid}/console", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
@@ -37,7 +38,7 @@ async def read_console(
     after: After = 0,
     limit: LinesLimit = 500,
     tail: Annotated[
-        int | None, Parameter(query="tail", ge=1, le=MAX_LINES, description="Only the last lines, so many.")
+        int | None, QueryParameter(name="tail", ge=1, le=MAX_LINES, description="Only the last lines, so many.")
     ] = None,
 ) -> views.LinesView:
     """Read the console back: the last lines by `tail`, else those after a number."""
@@ -52,9 +53,11 @@ async def search_console(
     product: House,
     actor: Asker,
     record: Reached,
-    text: Annotated[str, Parameter(query="text", min_length=1, max_length=500, description="Looked for in any case.")],
-    since: Annotated[datetime | None, Parameter(query="since", description="Only lines from then on.")] = None,
-    until: Annotated[datetime | None, Parameter(query="until", description="Only lines before then.")] = None,
+    text: Annotated[
+        str, QueryParameter(name="text", min_length=1, max_length=500, description="Looked for in any case.")
+    ],
+    since: Annotated[datetime | None, QueryParameter(name="since", description="Only lines from then on.")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="until", description="Only lines before then.")] = None,
     after: After = 0,
     limit: FoundLimit = 100,
 ) -> views.LinesView:
@@ -75,7 +78,7 @@ async def search_console(
 @post(
     "/servers/{server:uuid}/command", opt=on_server(ServerPermission.CONSOLE_WRITE), tags=["console"], status_code=204
 )
-async def command(product: House, actor: Asker, record: Reached, data: Command) -> None:
+async def command(product: House, actor: Asker, record: Reached, data: JSONBody[Command]) -> None:
     """Type one line on the game's console."""
     await product.console.command(actor, record, data.command)
 
@@ -92,8 +95,8 @@ async def stream(
     actor: Asker,
     record: Reached,
     socket: WebSocket[Any, Any, Any],
-    resume_from: Annotated[int | None, Parameter(query="resume_from", ge=0, le=_LAST)] = None,
-    tail: Annotated[int, Parameter(query="tail", ge=0, le=MAX_TAIL)] = 100,
+    resume_from: Annotated[int | None, QueryParameter(name="resume_from", ge=0, le=_LAST)] = None,
+    tail: Annotated[int, QueryParameter(name="tail", ge=0, le=MAX_TAIL)] = 100,
 ) -> None:
     """Follow the console and the server's state, and type commands; see the reference's introduction."""
     await streams.serve(socket, actor, record, resume_from, tail)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from litestar import delete, get, post, put
 from litestar.connection import Request
 from litestar.datastructures import ResponseHeader
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
 from innkeeper.core.access.permissions import ServerPermission
@@ -83,7 +83,7 @@ async def write_file(
     tags=["files"],
     status_code=204,
 )
-async def make_directory(product: House, actor: Asker, record: Reached, data: MakeDirectory) -> None:
+async def make_directory(product: House, actor: Asker, record: Reached, data: JSONBody[MakeDirectory]) -> None:
     """Make a folder, with those above it."""
     await product.files.make_directory(actor, record, data.path)
 
@@ -91,7 +91,7 @@ async def make_directory(product: House, actor: Asker, record: Reached, data: Ma
 @post(
     "/servers/{server:uuid}/files/rename", opt=on_server(ServerPermission.FILES_WRITE), tags=["files"], status_code=204
 )
-async def rename(product: House, actor: Asker, record: Reached, data: Rename) -> None:
+async def rename(product: House, actor: Asker, record: Reached, data: JSONBody[Rename]) -> None:
     """Rename or move a file or folder; never over something."""
     await product.files.rename(actor, record, data.source, data.target)
 
@@ -101,7 +101,7 @@ async def delete_file(
     product: House,
     actor: Asker,
     record: Reached,
-    path: Annotated[str, Parameter(query="path", min_length=1, max_length=4096, description="What to delete.")],
+    path: Annotated[str, QueryParameter(name="path", min_length=1, max_length=4096, description="What to delete.")],
 ) -> None:
     """Delete a file, or a folder with all in it."""
     await product.files.delete(actor, record, path)
@@ -119,7 +119,9 @@ async def upload_archive(
     actor: Asker,
     record: Reached,
     request: Request[Any, Any, Any],
-    name: Annotated[str, Parameter(query="name", min_length=1, max_length=255, description="The archive's file name.")],
+    name: Annotated[
+        str, QueryParameter(name="name", min_length=1, max_length=255, description="The archive's file name.")
+    ],
 ) -> None:
     """Upload an archive that the next installation unpacks: the body as it is."""
     await product.files.receive_archive(actor, record, name, _body(request))

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
@@ -32,9 +32,9 @@ async def list_samples(
     product: House,
     record: Reached,
     since: Annotated[
-        datetime | None, Parameter(query="since", description="From then on; an hour ago if left out.")
+        datetime | None, QueryParameter(name="since", description="From then on; an hour ago if left out.")
     ] = None,
-    until: Annotated[datetime | None, Parameter(query="until", description="Before then; now if left out.")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="until", description="Before then; now if left out.")] = None,
     cursor: Cursor = None,
     limit: Limit = MAX_PAGE,
 ) -> views.ListView[Usage]:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
 from innkeeper.kit.pages import DEFAULT_PAGE
@@ -33,7 +34,7 @@ async def list_packages(product: House) -> views.ListView[views.PackageView]:
 
 
 @get("/packages/{package:str}", opt=signed_in(), tags=["catalogue"])
-async def get_package(product: House, package: str) -> views.PackageView:
+async def get_package(product: House, package: FromPath[str]) -> views.PackageView:
     """Show a game, what runs it and what can be set."""
     return views.package(product.catalog.get(package))
 
@@ -48,13 +49,13 @@ async def list_nodes(
 
 
 @get("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_READ), tags=["nodes"])
-async def get_node(product: House, actor: Asker, node: UUID) -> views.NodeView:
+async def get_node(product: House, actor: Asker, node: FromPath[UUID]) -> views.NodeView:
     """Show a node."""
     return views.node(product, product.nodes.find(actor, node))
 
 
 @patch("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
-async def change_node(product: House, actor: Asker, node: UUID, data: ChangeNode) -> views.NodeView:
+async def change_node(product: House, actor: Asker, node: FromPath[UUID], data: JSONBody[ChangeNode]) -> views.NodeView:
     """Change a node's name, addresses and ports."""
     changed = await product.nodes.change(
         actor,
@@ -69,7 +70,7 @@ async def change_node(product: House, actor: Asker, node: UUID, data: ChangeNode
 
 
 @delete("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
-async def delete_node(product: House, actor: Asker, node: UUID) -> None:
+async def delete_node(product: House, actor: Asker, node: FromPath[UUID]) -> None:
     """Forget a node that keeps no server."""
     await product.nodes.delete(actor, node)
 

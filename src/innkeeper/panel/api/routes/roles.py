@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from msgspec import UnsetType
 from msgspec.structs import replace
 
@@ -29,7 +30,7 @@ async def list_roles(
 
 
 @post("/roles", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
-async def create_role(product: House, actor: Asker, data: CreateRole) -> views.RoleView:
+async def create_role(product: House, actor: Asker, data: JSONBody[CreateRole]) -> views.RoleView:
     """Make a role; nobody gives what they do not hold."""
     role = await product.access.create_role(
         actor,
@@ -43,13 +44,13 @@ async def create_role(product: House, actor: Asker, data: CreateRole) -> views.R
 
 
 @get("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_READ), tags=["roles"])
-async def get_role(product: House, actor: Asker, role: UUID) -> views.RoleView:
+async def get_role(product: House, actor: Asker, role: FromPath[UUID]) -> views.RoleView:
     """Show a role."""
     return views.role(product, product.access.role(actor, role))
 
 
 @patch("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
-async def change_role(product: House, actor: Asker, role: UUID, data: ChangeRole) -> views.RoleView:
+async def change_role(product: House, actor: Asker, role: FromPath[UUID], data: JSONBody[ChangeRole]) -> views.RoleView:
     """Change a role; who does must hold all that it gives before and after."""
     changed = product.access.role(actor, role)
     if not isinstance(data.name, UnsetType):
@@ -66,7 +67,7 @@ async def change_role(product: House, actor: Asker, role: UUID, data: ChangeRole
 
 
 @delete("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
-async def delete_role(product: House, actor: Asker, role: UUID) -> None:
+async def delete_role(product: House, actor: Asker, role: FromPath[UUID]) -> None:
     """Delete a role, taking what it gave."""
     await product.access.delete_role(actor, role)
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from litestar import delete, get, patch, post, put
 from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
 from litestar.enums import MediaType
-from litestar.params import Dependency, Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.response import Response
 
 from innkeeper.core.access.errors import NoSuchGrant
@@ -32,8 +33,8 @@ from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 from innkeeper.panel.product import Product
 
-Views = Annotated[ServerViews, Dependency(skip_validation=True)]
-ServersLimit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_SERVERS_PAGE, description="How many at most.")]
+Views = NamedDependency[SkipValidation[ServerViews]]
+ServersLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_SERVERS_PAGE, description="How many at most.")]
 
 _LOCATION = [ResponseHeader(name="Location", description="Where it can be asked for.", documentation_only=True)]
 
@@ -48,7 +49,7 @@ async def list_servers(
 
 @post("/servers", opt=on_product(ProductPermission.SERVERS_CREATE), tags=["servers"], response_headers=_LOCATION)
 async def create_server(
-    product: House, servers: Views, actor: Asker, data: CreateServer
+    product: House, servers: Views, actor: Asker, data: JSONBody[CreateServer]
 ) -> Response[views.NewServerView]:
     """Make a server and have it installed."""
     server, operation = await product.servers.create(actor, data.draft())
@@ -65,7 +66,7 @@ async def get_server(servers: Views, actor: Asker, record: Reached) -> Response[
 
 @patch("/servers/{server:uuid}", opt=on_server(ServerPermission.SETTINGS_WRITE), tags=["servers"])
 async def change_server(
-    product: House, servers: Views, actor: Asker, record: Reached, data: ChangeServer
+    product: House, servers: Views, actor: Asker, record: Reached, data: JSONBody[ChangeServer]
 ) -> Response[views.ServerView]:
     """Change a server's settings; what the game reads at its start counts from its next start on."""
     changed = await product.servers.change(actor, record, data.changes())
@@ -151,7 +152,7 @@ async def reinstall(product: House, actor: Asker, record: Reached, wait: Wait = 
 
 @post("/servers/{server:uuid}/suspend", opt=on_server(ServerPermission.SUSPEND), tags=["power"], status_code=200)
 async def suspend(
-    product: House, servers: Views, actor: Asker, record: Reached, data: Suspend | None = None
+    product: House, servers: Views, actor: Asker, record: Reached, data: JSONBody[Suspend | None] = None
 ) -> Response[views.ServerView]:
     """Stop a server and forbid it to run."""
     changed = await product.servers.suspend(actor, record, data.reason if data is not None else "")
@@ -194,7 +195,7 @@ async def list_grants(product: House, record: Reached) -> views.ListView[views.G
 
 
 @get("/servers/{server:uuid}/grants/{account:uuid}", opt=on_server(ServerPermission.GRANTS_READ), tags=["grants"])
-async def get_grant(product: House, record: Reached, account: UUID) -> views.GrantView:
+async def get_grant(product: House, record: Reached, account: FromPath[UUID]) -> views.GrantView:
     """Show what an account is permitted by grant."""
     found = next(
         (item for item in views.grants(product, product.access.grants(record)) if item.account.id == account), None
@@ -205,7 +206,9 @@ async def get_grant(product: House, record: Reached, account: UUID) -> views.Gra
 
 
 @put("/servers/{server:uuid}/grants/{account:uuid}", opt=on_server(ServerPermission.GRANTS_WRITE), tags=["grants"])
-async def put_grant(product: House, actor: Asker, record: Reached, account: UUID, data: PutGrant) -> views.GrantView:
+async def put_grant(
+    product: House, actor: Asker, record: Reached, account: FromPath[UUID], data: JSONBody[PutGrant]
+) -> views.GrantView:
     """Share a server with an account; nobody gives what they do not hold."""
     grant = await product.access.share(actor, record, _account_id(product, account), frozenset(data.permissions))
     view = views.grant(product, grant)
@@ -215,7 +218,7 @@ async def put_grant(product: House, actor: Asker, record: Reached, account: UUID
 
 
 @delete("/servers/{server:uuid}/grants/{account:uuid}", opt=on_server(ServerPermission.GRANTS_WRITE), tags=["grants"])
-async def delete_grant(product: House, actor: Asker, record: Reached, account: UUID) -> None:
+async def delete_grant(product: House, actor: Asker, record: Reached, account: FromPath[UUID]) -> None:
     """Take back what an account was permitted by grant."""
     await product.access.unshare(actor, record, _account_id(product, account))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import delete, get, post
 from litestar.connection import Request
+from litestar.params import JSONBody
 
 from innkeeper.panel.api import views
 from innkeeper.panel.api.door import Asker, House
@@ -13,7 +14,7 @@ from innkeeper.panel.http.needs import open_to_all, signed_in
 
 
 @post("/sessions", opt=open_to_all(), tags=["sessions"])
-async def sign_in(product: House, data: SignIn, request: Request[Any, Any, Any]) -> views.SessionView:
+async def sign_in(product: House, data: JSONBody[SignIn], request: Request[Any, Any, Any]) -> views.SessionView:
     """Sign in with a username and a password."""
     client = request.scope.get("client")
     address = address_of((client[0], client[1]) if client else None)

@@ -211,7 +211,7 @@ class ServerStream:
                 while True:
                     blocks = await subscription.next()
                     self._sent += 1
-                    await send_frames(self._socket, b"".join([block.render(line_frames) for block in blocks]))
+                    await send_frames(self._socket, [block.render(line_frames) for block in blocks])
         finally:
             begun()
 

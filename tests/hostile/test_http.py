@@ -1,0 +1,311 @@
+"""Every HTTP route of every dialect, asked with what no client in its right mind sends.
+
+Never a 5xx, always the dialect's own shape of a refusal, nothing told of the inside, memory bounded, and the process
+answers afterwards.
+"""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.hostile.house import API, Game, House, until
+from tests.hostile.routes import Route, all_routes
+
+ROUTES = all_routes()
+WITH_BODY = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")]
+READS = [route for route in ROUTES if route.method == "GET"]
+DEEP = 100_000
+JSON = "application/json"
+
+BODIES: dict[str, bytes] = {
+    "empty": b"",
+    "broken": b'{"name": ',
+    "null": b"null",
+    "true": b"true",
+    "number": b"0",
+    "text": b'"text"',
+    "list": b"[]",
+    "object": b"{}",
+    "unknown fields": b'{"__proto__": {"superuser": true}, "nonsense": 1}',
+    "deep list": b"[" * DEEP,
+    "deep list, closed": b"[" * DEEP + b"]" * DEEP,
+    "deep object": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "deep in a field": b'{"properties": {"a": ' + b"[" * DEEP + b"]" * DEEP + b'}, "name": "n", "package": "custom"}',
+    "huge integer": b'{"port": ' + b"9" * 5000 + b', "limit": ' + b"9" * 5000 + b"}",
+    "huge float": b'{"port": 1e400, "wait": -1e400, "name": 1e308}',
+    "NaN": b'{"port": NaN, "memory_mib": Infinity}',
+    "not UTF-8": b'{"name": "\xff\xfe", "command": "\x80", "path": "\xed\xa0\x80"}',
+    "NUL": b'{"name": "a\\u0000b", "command": "a\\u0000b", "path": "a\\u0000b", "source": "\\u0000", "target": "\\u0000"}',
+    "raw NUL": b'{"name": "\x00"}',
+    "lone surrogates": b'{"name": "\\ud800", "username": "\\udfff", "password": "\\ud800\\ud800", "command": "\\udc00",'
+    b' "path": "\\ud800", "source": "\\ud800", "target": "\\udc80", "package": "\\ud800"}',
+    "duplicate keys": b'{"name": "one", "name": "two", "name": null}',
+    "wrong types": b'{"name": [], "username": {}, "password": 1, "permissions": "all", "members": {}, "command": [],'
+    b' "path": 0, "source": null, "target": true, "networks": 7, "expires_at": -1, "properties": [], "reason": {}}',
+    "strange times": b'{"name": "n", "expires_at": "9999-12-31T23:59:60+99:99", "permissions": null}',
+    "long texts": b'{"name": "' + b"n" * 500_000 + b'", "username": "' + b"u" * 400_000 + b'", "command": "x"}',
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16": '{"name": "n"}'.encode("utf-16"),
+    "a form": b"name=n&command=say&username=admin&password=x",
+}
+TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "\x01", "")
+
+PATHS = (
+    "..", "../..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..", "%252e%252e%252f", "%00", "a%00b", "%0a",
+    "%0d%0aX-Injected:%20yes", "%c0%ae%c0%ae", "%ff%fe", "%ed%a0%80", "%e2%80%ae", "-1", "0", "9" * 400, "null", "undefined",
+    "1e9", "{server}", "*", "~root", ";ls", "'%20or%201=1--", "00000000-0000-0000-0000-000000000000", "A" * 16,
+    "z" * 16, "%f0%9d%9f%8f" * 4, "a" * 8000,
+)  # fmt: skip
+QUERIES = (
+    "limit=-1", "limit=0", "limit=" + "9" * 4000, "limit=NaN", "limit=1e3", "limit=1&limit=2", "limit=%00", "limit=",
+    "limit=\u0661\u0662", "limit=%D9%A1", "cursor=", "cursor=%00", "cursor=AAAA", "cursor=WzFd", "cursor=W10",
+    "cursor=WzFlNDAwXQ", "cursor=" + "A" * 5000, "cursor=WyJhIiwgMV0", "cursor=WzkyMjMzNzIwMzY4NTQ3NzU4MDdd",
+    "cursor=Wy05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTldXQ", "cursor=%ff%fe", "since=0", "since=-1", "since=yesterday",
+    "since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59Z", "since=0001-01-01T00:00:00%2B14:00",
+    "since=9999-12-31T23:59:59-14:00", "since=1e400", "wait=-1", "wait=NaN", "wait=inf", "wait=1e400", "wait=0.0001",
+    "after=-1", "after=" + "9" * 30, "after=4611686018427387903", "tail=0", "tail=-5", "tail=999999999", "text=",
+    "text=%00", "text=" + "x" * 3000, "text=(((((((((((((((((a%2B)%2B)%2B", "path=" + "a/" * 3000, "path=%ff", "path=%00",
+    "name=../../x", "name=%00", "name=" + "n" * 300, "%00=%00", "&&&&", "=" * 200, "limit[]=1", "a=%", "a=%zz",
+)  # fmt: skip
+HEADERS: tuple[list[tuple[bytes, bytes]], ...] = (
+    [(b"Authorization", b"Bearer")],
+    [(b"Authorization", b"Bearer ")],
+    [(b"Authorization", b"Bearer \xff\xfe\x80")],
+    [(b"Authorization", b"Basic YWRtaW46YWRtaW4=")],
+    [(b"Authorization", b"Bearer " + b"x" * 20_000)],
+    [(b"Authorization", b"Bearer a"), (b"Authorization", b"Bearer b")],
+    [(b"Authorization", "Bearer ключ".encode())],
+    [(b"X-Innkeeper-Client", b"\xff" * 100)],
+    [(b"Cookie", b"session=" + b"a" * 30_000)],
+    [(b"Accept", b"\xff/\xff;q=NaN, " * 500)],
+    [(b"Content-Type", b"application/json; charset=utf-7")],
+    [(b"Content-Type", b"multipart/form-data")],
+    [(b"Range", b"bytes=-99999999999999999999")],
+    [(b"If-None-Match", b"*"), (b"If-Modified-Since", b"\xff")],
+    [(b"Accept-Encoding", b"gzip;q=1e999, br, *;q=-1")],
+    [(b"X-Forwarded-For", b"127.0.0.1, ::1"), (b"X-Forwarded-Proto", b"https"), (b"X-HTTP-Method-Override", b"DELETE")],
+    [(b"Host", b"\xff"), (b"X-" + b"n" * 5000, b"v")],
+    [(b"Upgrade", b"h2c"), (b"Connection", b"Upgrade, HTTP2-Settings"), (b"HTTP2-Settings", b"AAMAAABk")],
+    [(b"Expect", b"100-continue")],
+)
+
+
+@pytest.fixture(scope="module")
+def paths(house: House, victim: Game) -> dict[str, str]:
+    """What the names in paths stand for: things that are there, and may be mistreated."""
+    account = house.ask("POST", "/accounts", json={"username": "sufferer", "password": "a long password"})
+    role = house.ask("POST", "/roles", json={"name": "sufferers", "permissions": ["server.view"]})
+    operations = house.ask("GET", f"/servers/{victim.id}/operations")["items"]
+    return {
+        "server": victim.id,
+        "exaroton": victim.exaroton,
+        "account": account["id"],
+        "role": role["id"],
+        "key": str(uuid.uuid4()),
+        "operation": operations[0]["id"],
+        "node": house.ask("GET", "/nodes")["items"][0]["id"],
+        "package": "custom",
+        "asset": "start.js",
+    }
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[httpx.Client]:
+    with house.as_key(house.key) as client:
+        yield client
+
+
+def filled(route: Route, paths: dict[str, str]) -> str:
+    """Return the route's path with something that is there in the place of each name."""
+    known = paths | ({"server": paths["exaroton"]} if route.dialect == "exaroton" else {})
+    if route.method == "DELETE":  # what is deleted would be missing to the next
+        known = known | {"server": "z" * 16 if route.dialect == "exaroton" else str(uuid.uuid4())}
+        known |= {name: str(uuid.uuid4()) for name in ("account", "role", "key", "node")}
+    return route.path.format(**known)
+
+
+def judge(house: House, route: Route | str, reply: httpx.Response, what: str = "") -> None:
+    """Assert that an answer is well formed in its dialect and gives nothing away."""
+    label = f"{route if isinstance(route, str) else route.label} {what}: {reply.status_code} {reply.text[:500]!r}"
+    assert reply.status_code < 500, label
+    for inside in ("Traceback", "site-packages", "sqlite", "msgspec.", str(house.folder), sys.prefix, house.key, house.password):
+        assert inside not in reply.text, f"{inside!r} in {label}"
+    assert "x-injected" not in reply.headers, label
+    if reply.status_code < 400 or reply.request.method == "HEAD":
+        return
+    dialect = route.dialect if isinstance(route, Route) else ("exaroton" if "/v1/" in route and API not in route else "api")
+    said = as_json(reply, label)
+    if dialect == "exaroton":
+        assert set(said) == {"success", "error", "data"}, label
+        assert said["success"] is False and isinstance(said["error"], str) and said["data"] is None, label
+    else:
+        assert set(said) == {"error"} and set(said["error"]) == {"code", "kind", "message", "data"}, label
+
+
+def as_json(reply: httpx.Response, label: str) -> Any:
+    assert reply.headers["content-type"].split(";")[0] == JSON, label
+    return json.loads(reply.content)
+
+
+def size_of(route: Route) -> int:
+    return 10_000_000 if route.method == "PUT" or "servers" in route.path else 3_000_000
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.label)
+def test_hostile_bodies_are_refused_in_the_dialects_own_shape(
+    house: House, client: httpx.Client, paths: dict[str, str], route: Route
+) -> None:
+    where = filled(route, paths)
+    for name, body in BODIES.items():
+        judge(house, route, client.request(route.method, where, content=body, headers={"Content-Type": JSON}), name)
+    for kind in TYPES:
+        headers = {"Content-Type": kind} if kind else {}
+        judge(house, route, client.request(route.method, where, content=BODIES["broken"], headers=headers), repr(kind))
+    if "/grants/" not in where:
+        body = b'{"name": "' + b"a" * size_of(route) + b'"}'
+        judge(house, route, client.request(route.method, where, content=body, headers={"Content-Type": JSON}), "huge")
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.label)
+def test_no_route_lets_anybody_in_without_a_key(house: House, paths: dict[str, str], route: Route) -> None:
+    if route.open_to_all or route.method == "OPTIONS":
+        return
+    with house.as_key(None) as nobody:
+        for headers in ({}, {"Authorization": "Bearer ink_" + "A" * 43}, {"Authorization": f"Basic {house.key}"}):
+            reply = nobody.request(route.method, filled(route, paths), headers=headers)
+            assert reply.status_code in ((401,) if route.dialect == "api" else (403,)), f"{route.label}: {reply.text}"
+            judge(house, route, reply)
+        assert nobody.get(f"{filled(route, paths)}?key={house.key}&token={house.key}").status_code in (401, 403, 404, 405)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=lambda route: route.label)
+def test_hostile_paths_name_nothing(house: House, client: httpx.Client, paths: dict[str, str], route: Route) -> None:
+    for name in [part[1:-1] for part in route.path.split("/") if part.startswith("{")]:
+        for text in PATHS:
+            before, _, after = route.path.partition("{" + name + "}")
+            where = filled(route._replace(path=before), paths) + text + filled(route._replace(path=after), paths)
+            reply = client.request(route.method, where)
+            if reply.status_code == 404 and not reply.url.path.startswith((API, "/v1/")):
+                continue
+            judge(house, route if reply.url.path.startswith((API, "/v1/")) else where, reply, text)
+            assert reply.status_code >= 400 or route.method == "OPTIONS", f"{route.label} with {text}: {reply.text}"
+
+
+@pytest.mark.parametrize("route", READS, ids=lambda route: route.label)
+def test_hostile_queries_are_refused_or_make_no_difference(
+    house: House, client: httpx.Client, paths: dict[str, str], route: Route
+) -> None:
+    for query in QUERIES:
+        judge(house, route, client.get(f"{filled(route, paths)}?{query}"), query[:80])
+
+
+@pytest.mark.parametrize("route", [READS[0], READS[3], WITH_BODY[1], WITH_BODY[-1]], ids=lambda route: route.label)
+def test_hostile_headers_change_nothing(
+    house: House, client: httpx.Client, paths: dict[str, str], route: Route
+) -> None:
+    for headers in HEADERS:
+        given = headers if any(name == b"Authorization" for name, _ in headers) else [
+            (b"Authorization", f"Bearer {house.key}".encode()), *headers]  # fmt: skip
+        with httpx.Client(base_url=house.url, timeout=30, trust_env=False) as bare:
+            judge(house, route, bare.request(route.method, filled(route, paths), headers=given), str(headers)[:100])
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "CONNECTING", "get", "LOCK", "PATCH", "DELETE", "PUT", "HEAD"])
+@pytest.mark.parametrize("path", [f"{API}/status", f"{API}/servers", "/v1/account", "/v1/servers/", "/", "/nowhere"])
+def test_unknown_methods_are_refused(house: House, client: httpx.Client, method: str, path: str) -> None:
+    host, port = house.address
+    request = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {house.key}\r\n\r\n"
+    status = int(house.say(request.encode()).split(b" ", 2)[1])
+    assert status in (200, 400, 404, 405), status
+    if method == "HEAD" and path in ("/", f"{API}/status"):
+        assert status in (200, 405), status
+
+
+PROTOCOL = {
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+    "nothing": b"",
+    "no version": b"GET /\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "absolute": b"GET http://elsewhere.example/ HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+    "authority": b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n",
+    "a star": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no host": b"GET /api/innkeeper/v1/status HTTP/1.1\r\n\r\n",
+    "two lengths": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}",
+    "length and chunks": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/account HTTP/1.1\r\nHost: x\r\n\r\n",
+    "negative length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "huge length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 40 + b"\r\n\r\n{}",
+    "more than came": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{}",
+    "bad chunk": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "huge chunk": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"ffffffffffffffffff\r\nabc",
+    "split header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length : 0\r\n\r\n",
+    "header without end": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 300_000,
+    "address without end": b"GET /" + b"a" * 300_000,
+    "NUL in a header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+    "bytes in the address": b"GET /\xff\xfe\x80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "64 KB address": b"GET /v1/servers/" + b"a" * 64_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", PROTOCOL)
+def test_broken_http_ends_the_connection_and_nothing_else(house: House, name: str) -> None:
+    answer = house.say(PROTOCOL[name])
+    assert not answer or answer.startswith(b"HTTP/1.1 "), answer[:200]
+    for part in answer.split(b"HTTP/1.1 ")[1:]:
+        assert int(part[:3]) < 500, answer[:500]
+
+
+def test_a_head_without_end_costs_no_memory(house: House) -> None:
+    before = house.rss_mib
+    for start in (b"GET / HTTP/1.1\r\nX: ", b"GET /", b"GET / HTTP/1.1\r\n"):
+        with house.raw() as connection:
+            try:
+                for number in range(1000):
+                    connection.sendall(b"a" * 65536 if start[-1:] != b"\n" else b"x%d: y\r\n" % number * 4000)
+            except OSError:
+                continue
+            raise AssertionError("it reads heads for ever")
+    assert house.rss_mib - before < 40
+
+
+def test_a_flood_of_pipelined_requests_is_cut_off(house: House) -> None:
+    before = house.rss_mib
+    many = b"GET /api/innkeeper/v1/status HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000
+    with house.raw(5) as connection:
+        try:
+            for _ in range(40):
+                connection.sendall(many)
+        except OSError:
+            pass  # cut off
+    house.alive()
+    assert house.rss_mib - before < 80
+
+
+def test_a_body_in_chunks_without_end_is_refused_in_time(house: House) -> None:
+    head = b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    before = house.rss_mib
+    with house.raw() as connection:
+        connection.sendall(head)
+        try:
+            for _ in range(600):
+                connection.sendall(b"10000\r\n" + b"a" * 65536 + b"\r\n")
+        except OSError:
+            pass  # cut off, or refused long ago
+    assert house.rss_mib - before < 40
+
+
+def test_a_wait_ends_when_the_client_leaves(house: House, victim: Game) -> None:
+    with house.raw() as connection:
+        request = f"GET {API}/servers/{victim.id}?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.key}\r\n\r\n"
+        connection.sendall(request.encode())
+    until(lambda: len(house.process.net_connections()) < 50, "connections to be closed")
+
+
+def test_everything_together_left_it_small(house: House) -> None:
+    assert house.rss_mib < 400
