@@ -33,16 +33,32 @@ def write(path):
 
 def look(path):
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    say("seen " + json.dumps(dict(
-        uid=os.getresuid(), gid=os.getresgid(), groups=os.getgroups(),
-        fds=[try_to(os.readlink, "/proc/self/fd/%d" % fd) for fd in range(3, 256) if os.path.lexists("/proc/self/fd/%d" % fd)],
-        env=dict(os.environ), new_privs=status["NoNewPrivs"].strip(), caps=status["CapEff"].strip(),
-        database=try_to(read, path + "/innkeeper.db"), key=try_to(read, path + "/first-key"),
-        data=try_to(os.listdir, path), node=try_to(os.listdir, path + "/node"),
-        servers=try_to(os.listdir, os.path.dirname(os.path.dirname(os.getcwd()))),
-        shadow=try_to(read, "/etc/shadow"), outside=try_to(write, "/etc/innkeeper-was-here"),
-        parent=try_to(read, "/proc/%d/environ" % os.getppid()),
-    )))
+    say(
+        "seen "
+        + json.dumps(
+            dict(
+                uid=os.getresuid(),
+                gid=os.getresgid(),
+                groups=os.getgroups(),
+                fds=[
+                    try_to(os.readlink, "/proc/self/fd/%d" % fd)
+                    for fd in range(3, 256)
+                    if os.path.lexists("/proc/self/fd/%d" % fd)
+                ],
+                env=dict(os.environ),
+                new_privs=status["NoNewPrivs"].strip(),
+                caps=status["CapEff"].strip(),
+                database=try_to(read, path + "/innkeeper.db"),
+                key=try_to(read, path + "/first-key"),
+                data=try_to(os.listdir, path),
+                node=try_to(os.listdir, path + "/node"),
+                servers=try_to(os.listdir, os.path.dirname(os.path.dirname(os.getcwd()))),
+                shadow=try_to(read, "/etc/shadow"),
+                outside=try_to(write, "/etc/innkeeper-was-here"),
+                parent=try_to(read, "/proc/%d/environ" % os.getppid()),
+            )
+        )
+    )
 
 
 def act(words):

@@ -157,12 +157,11 @@ class House:
         with socket.create_connection(self.address, timeout=timeout) as connection:
             yield connection
 
-    def say(self, data: bytes, *, timeout: float = 20) -> bytes:
-        """Send bytes as they are on a connection of their own; return all that comes until it is closed or silent."""
-        with self.raw(timeout) as connection:
+    def say(self, data: bytes, *, patience: float = 20) -> bytes:
+        """Send bytes as they are on a connection of their own; return what comes until it is closed, or silent so long."""
+        with self.raw(patience) as connection:
             try:
                 connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)
             except OSError:  # it hung up while we were talking, as it may
                 pass
             return heard(connection)
@@ -186,7 +185,7 @@ class House:
         """Make a server of the game beside this file; it is running (or installed) when this returns."""
         # The game's user may not read where the tests lie: the program is its own argument, in one line.
         packed = base64.b64encode(zlib.compress(GAME.read_bytes())).decode()
-        program = f"import base64,zlib;exec(zlib.decompress(base64.b64decode(\"{packed}\")))"
+        program = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
         properties = {
             "command": f"{sys.executable} -u -c '{program}'",
             "ready-when": "pattern",

@@ -4,6 +4,7 @@ Never a 5xx, always the dialect's own shape of a refusal, nothing told of the in
 answers afterwards.
 """
 
+import itertools
 import json
 import sys
 import uuid
@@ -18,6 +19,7 @@ from tests.hostile.routes import Route, all_routes
 
 ROUTES = all_routes()
 WITH_BODY = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")]
+DIALECTS = ("api", "exaroton")
 READS = [route for route in ROUTES if route.method == "GET"]
 DEEP = 100_000
 JSON = "application/json"
@@ -53,10 +55,10 @@ BODIES: dict[str, bytes] = {
     "UTF-16": '{"name": "n"}'.encode("utf-16"),
     "a form": b"name=n&command=say&username=admin&password=x",
 }
-TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "\x01", "")
+TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "")
 
 PATHS = (
-    "..", "../..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..", "%252e%252e%252f", "%00", "a%00b", "%0a",
+    "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..", "%252e%252e%252f", "%00", "a%00b", "%0a",
     "%0d%0aX-Injected:%20yes", "%c0%ae%c0%ae", "%ff%fe", "%ed%a0%80", "%e2%80%ae", "-1", "0", "9" * 400, "null", "undefined",
     "1e9", "{server}", "*", "~root", ";ls", "'%20or%201=1--", "00000000-0000-0000-0000-000000000000", "A" * 16,
     "z" * 16, "%f0%9d%9f%8f" * 4, "a" * 8000,
@@ -133,12 +135,23 @@ def judge(house: House, route: Route | str, reply: httpx.Response, what: str = "
     """Assert that an answer is well formed in its dialect and gives nothing away."""
     label = f"{route if isinstance(route, str) else route.label} {what}: {reply.status_code} {reply.text[:500]!r}"
     assert reply.status_code < 500, label
-    for inside in ("Traceback", "site-packages", "sqlite", "msgspec.", str(house.folder), sys.prefix, house.key, house.password):
-        assert inside not in reply.text, f"{inside!r} in {label}"
     assert "x-injected" not in reply.headers, label
     if reply.status_code < 400 or reply.request.method == "HEAD":
         return
-    dialect = route.dialect if isinstance(route, Route) else ("exaroton" if "/v1/" in route and API not in route else "api")
+    for inside in (
+        "Traceback",
+        "site-packages",
+        "sqlite",
+        "msgspec.",
+        str(house.folder),
+        sys.prefix,
+        house.key,
+        house.password,
+    ):
+        assert inside not in reply.text, f"{inside!r} in {label}"
+    dialect = (
+        route.dialect if isinstance(route, Route) else ("exaroton" if "/v1/" in route and API not in route else "api")
+    )
     said = as_json(reply, label)
     if dialect == "exaroton":
         assert set(said) == {"success", "error", "data"}, label
@@ -156,10 +169,16 @@ def size_of(route: Route) -> int:
     return 10_000_000 if route.method == "PUT" or "servers" in route.path else 3_000_000
 
 
-@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.label)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_hostile_bodies_are_refused_in_the_dialects_own_shape(
-    house: House, client: httpx.Client, paths: dict[str, str], route: Route
+    house: House, client: httpx.Client, paths: dict[str, str], dialect: str
 ) -> None:
+    for route in WITH_BODY:
+        if route.dialect == dialect:
+            send_bodies(house, client, paths, route)
+
+
+def send_bodies(house: House, client: httpx.Client, paths: dict[str, str], route: Route) -> None:
     where = filled(route, paths)
     for name, body in BODIES.items():
         judge(house, route, client.request(route.method, where, content=body, headers={"Content-Type": JSON}), name)
@@ -171,55 +190,75 @@ def test_hostile_bodies_are_refused_in_the_dialects_own_shape(
         judge(house, route, client.request(route.method, where, content=body, headers={"Content-Type": JSON}), "huge")
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.label)
-def test_no_route_lets_anybody_in_without_a_key(house: House, paths: dict[str, str], route: Route) -> None:
-    if route.open_to_all or route.method == "OPTIONS":
-        return
+def test_no_route_lets_anybody_in_without_a_key(house: House, paths: dict[str, str]) -> None:
     with house.as_key(None) as nobody:
-        for headers in ({}, {"Authorization": "Bearer ink_" + "A" * 43}, {"Authorization": f"Basic {house.key}"}):
-            reply = nobody.request(route.method, filled(route, paths), headers=headers)
-            assert reply.status_code in ((401,) if route.dialect == "api" else (403,)), f"{route.label}: {reply.text}"
-            judge(house, route, reply)
-        assert nobody.get(f"{filled(route, paths)}?key={house.key}&token={house.key}").status_code in (401, 403, 404, 405)
+        for route in ROUTES:
+            if not route.open_to_all and route.method != "OPTIONS":  # OPTIONS tells which methods there are
+                knock(house, nobody, paths, route)
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=lambda route: route.label)
-def test_hostile_paths_name_nothing(house: House, client: httpx.Client, paths: dict[str, str], route: Route) -> None:
+def knock(house: House, nobody: httpx.Client, paths: dict[str, str], route: Route) -> None:
+    for headers in ({}, {"Authorization": "Bearer ink_" + "A" * 43}, {"Authorization": f"Basic {house.key}"}):
+        reply = nobody.request(route.method, filled(route, paths), headers=headers)
+        assert reply.status_code == (401 if route.dialect == "api" else 403), f"{route.label}: {reply.text}"
+        judge(house, route, reply)
+    assert nobody.get(f"{filled(route, paths)}?key={house.key}&token={house.key}").status_code in (401, 403, 404, 405)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_hostile_paths_name_nothing(house: House, client: httpx.Client, paths: dict[str, str], dialect: str) -> None:
+    for route in ROUTES:
+        if route.dialect == dialect:
+            wander(house, client, paths, route)
+
+
+def wander(house: House, client: httpx.Client, paths: dict[str, str], route: Route) -> None:
     for name in [part[1:-1] for part in route.path.split("/") if part.startswith("{")]:
         for text in PATHS:
             before, _, after = route.path.partition("{" + name + "}")
             where = filled(route._replace(path=before), paths) + text + filled(route._replace(path=after), paths)
             reply = client.request(route.method, where)
-            if reply.status_code == 404 and not reply.url.path.startswith((API, "/v1/")):
-                continue
-            judge(house, route if reply.url.path.startswith((API, "/v1/")) else where, reply, text)
+            judge(house, route, reply, text)
             assert reply.status_code >= 400 or route.method == "OPTIONS", f"{route.label} with {text}: {reply.text}"
 
 
-@pytest.mark.parametrize("route", READS, ids=lambda route: route.label)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_hostile_queries_are_refused_or_make_no_difference(
-    house: House, client: httpx.Client, paths: dict[str, str], route: Route
+    house: House, client: httpx.Client, paths: dict[str, str], dialect: str
 ) -> None:
-    for query in QUERIES:
-        judge(house, route, client.get(f"{filled(route, paths)}?{query}"), query[:80])
+    for route, query in itertools.product(READS, QUERIES):
+        if route.dialect == dialect:
+            judge(house, route, client.get(f"{filled(route, paths)}?{query}"), query[:80])
 
 
 @pytest.mark.parametrize("route", [READS[0], READS[3], WITH_BODY[1], WITH_BODY[-1]], ids=lambda route: route.label)
-def test_hostile_headers_change_nothing(
-    house: House, client: httpx.Client, paths: dict[str, str], route: Route
-) -> None:
-    for headers in HEADERS:
-        given = headers if any(name == b"Authorization" for name, _ in headers) else [
-            (b"Authorization", f"Bearer {house.key}".encode()), *headers]  # fmt: skip
-        with httpx.Client(base_url=house.url, timeout=30, trust_env=False) as bare:
-            judge(house, route, bare.request(route.method, filled(route, paths), headers=given), str(headers)[:100])
-
-
-@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "CONNECTING", "get", "LOCK", "PATCH", "DELETE", "PUT", "HEAD"])
-@pytest.mark.parametrize("path", [f"{API}/status", f"{API}/servers", "/v1/account", "/v1/servers/", "/", "/nowhere"])
-def test_unknown_methods_are_refused(house: House, client: httpx.Client, method: str, path: str) -> None:
+def test_hostile_headers_change_nothing(house: House, paths: dict[str, str], route: Route) -> None:
     host, port = house.address
-    request = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {house.key}\r\n\r\n"
+    own = [(b"Authorization", f"Bearer {house.key}".encode())]
+    for headers in HEADERS:
+        given = [*headers] if any(name == b"Authorization" for name, _ in headers) else [*own, *headers]
+        lines = [f"{route.method} {filled(route, paths)} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 2".encode()]
+        lines += [name + b": " + value for name, value in given]
+        answer = house.say(b"\r\n".join([*lines, b"Connection: close", b"", b"{}"]))
+        status = int(answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").split(b" ", 2)[1])
+        assert status < 500 and b"Traceback" not in answer, f"{headers}: {answer[:500]!r}"
+        assert given[0] == own[0] or status in (400, 401, 403), f"{headers}: {answer[:500]!r}"
+
+
+METHODS = ("TRACE", "PROPFIND", "CONNECTING", "get", "LOCK", "PATCH", "DELETE", "PUT", "HEAD")
+
+
+@pytest.mark.parametrize("path", [f"{API}/status", f"{API}/servers", "/v1/account", "/v1/servers/", "/", "/nowhere"])
+def test_unknown_methods_are_refused(house: House, path: str) -> None:
+    host, port = house.address
+    for method in METHODS:
+        ask_oddly(house, method, path, f"{host}:{port}")
+
+
+def ask_oddly(house: House, method: str, path: str, host: str) -> None:
+    request = (
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {house.key}\r\nConnection: close\r\n\r\n"
+    )
     status = int(house.say(request.encode()).split(b" ", 2)[1])
     assert status in (200, 400, 404, 405), status
     if method == "HEAD" and path in ("/", f"{API}/status"):
@@ -235,11 +274,14 @@ PROTOCOL = {
     "authority": b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n",
     "a star": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
     "no host": b"GET /api/innkeeper/v1/status HTTP/1.1\r\n\r\n",
+    "dots": b"GET /api/innkeeper/v1/servers/../../../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
     "two lengths": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}",
     "length and chunks": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/account HTTP/1.1\r\nHost: x\r\n\r\n",
     "negative length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "huge length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 40 + b"\r\n\r\n{}",
+    "huge length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: "
+    + b"9" * 40
+    + b"\r\n\r\n{}",
     "more than came": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{}",
     "bad chunk": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "huge chunk": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -253,12 +295,13 @@ PROTOCOL = {
 }
 
 
-@pytest.mark.parametrize("name", PROTOCOL)
-def test_broken_http_ends_the_connection_and_nothing_else(house: House, name: str) -> None:
-    answer = house.say(PROTOCOL[name])
-    assert not answer or answer.startswith(b"HTTP/1.1 "), answer[:200]
-    for part in answer.split(b"HTTP/1.1 ")[1:]:
-        assert int(part[:3]) < 500, answer[:500]
+def test_broken_http_ends_the_connection_and_nothing_else(house: House) -> None:
+    for name, said in PROTOCOL.items():
+        answer = house.say(said, patience=0.3)
+        assert not answer or answer.startswith(b"HTTP/1.1 "), f"{name}: {answer[:200]!r}"
+        for part in answer.split(b"HTTP/1.1 ")[1:]:
+            assert int(part[:3]) < 500, f"{name}: {answer[:500]!r}"
+        assert b"root:" not in answer, name
 
 
 def test_a_head_without_end_costs_no_memory(house: House) -> None:
@@ -302,7 +345,9 @@ def test_a_body_in_chunks_without_end_is_refused_in_time(house: House) -> None:
 
 def test_a_wait_ends_when_the_client_leaves(house: House, victim: Game) -> None:
     with house.raw() as connection:
-        request = f"GET {API}/servers/{victim.id}?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.key}\r\n\r\n"
+        request = (
+            f"GET {API}/servers/{victim.id}?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.key}\r\n\r\n"
+        )
         connection.sendall(request.encode())
     until(lambda: len(house.process.net_connections()) < 50, "connections to be closed")
 

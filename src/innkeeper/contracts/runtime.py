@@ -91,6 +91,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def shortcomings(self, limits: Limits) -> list[str]:
+        """Return what of `limits` this host cannot keep, a sentence each, for people: shown with the server."""
+        ...
+
     def plan(self, launch: Launch) -> ExecPlan:
         """Return how to execute `launch`.
 

@@ -145,7 +145,7 @@ class Panel:
             catalog=catalog,
             console=ConsoleService(works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity),
             directory=directory,
-            files=FileService(works=works, gateway=gateway, servers=directory, activity=activity),
+            files=FileService(works=works, gateway=gateway, access=authority, servers=directory, activity=activity),
             metrics=metrics,
             nodes=nodes,
             operations=operations,

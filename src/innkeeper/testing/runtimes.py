@@ -7,7 +7,7 @@ A game is a small Python program told by its arguments what to print and how to 
 import sys
 from pathlib import Path
 
-from innkeeper.contracts.runtime import ExecPlan, Launch, Owner, RuntimeRefused
+from innkeeper.contracts.runtime import ExecPlan, Launch, Limits, Owner, RuntimeRefused
 
 READY = "Done! Ready to play."
 """What a scripted game says when it is ready."""
@@ -101,6 +101,10 @@ class ScriptedRuntime:
 
     def owner(self, number: int) -> Owner | None:
         return None
+
+    def shortcomings(self, limits: Limits) -> list[str]:
+        """Nothing is amiss."""
+        return []
 
     def plan(self, launch: Launch) -> ExecPlan:
         if self.refuse is not None:

@@ -1,7 +1,13 @@
-"""Files of a server, for those who may; the node's jail does the work and the refusing."""
+"""Files of a server, for those who may; the node's jail does the work and the refusing.
 
-from collections.abc import AsyncIterator
+A transfer ends with the right to it: a download asks again before each part, an upload each second, however slowly it
+comes.
+"""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
@@ -13,19 +19,23 @@ from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ServerIsSuspended
 from innkeeper.core.work import Works
 from innkeeper.kit.log import get_logger
+from innkeeper.kit.tasks import TaskSet
 
 log = get_logger(__name__)
 
 PART = 512 * 1024
 MAX_FILE = 64 * 1024**3
+_ASK_AGAIN_S = 1.0
 
 
 class FileService:
     """Reads and writes, in parts: no file is ever held in memory whole."""
 
-    def __init__(self, *, works: Works, gateway: NodeGateway, servers: ServerDirectory, activity: ActivityService) -> None:
+    def __init__(self, *, works: Works, gateway: NodeGateway, access: AccessDirectory, servers: ServerDirectory,
+                 activity: ActivityService) -> None:  # fmt: skip
         self._works = works
         self._gateway = gateway
+        self._access = access
         self._servers = servers
         self._activity = activity
 
@@ -46,20 +56,20 @@ class FileService:
         if entry.kind == "directory":
             raise FileIsADirectory
         first, size = await self._gateway.read_file(record.server, path, 0, PART)
-        return entry, self._parts(record, path, first, size)
+        return entry, self._parts(record, path, first, size, self._again(actor, record, ServerPermission.FILES_READ))
 
     async def write(self, actor: Actor, record: Record, path: str, content: AsyncIterator[bytes]) -> None:
         """Write a file from parts, in place of what is there, atomically; needs `files.write`."""
         self._reach(actor, record, ServerPermission.FILES_WRITE)
         upload = await self._gateway.begin_upload(record.server, path)
-        await self._receive(record, upload, content)
+        await self._receive(record, upload, content, self._again(actor, record, ServerPermission.FILES_WRITE))
         await self._note(actor, record, "file.written", path)
 
     async def receive_archive(self, actor: Actor, record: Record, name: str, content: AsyncIterator[bytes]) -> None:
         """Take an archive that the next installation unpacks; needs `server.reinstall`."""
         self._reach(actor, record, ServerPermission.REINSTALL)
         upload = await self._gateway.begin_archive(record.server, name)
-        await self._receive(record, upload, content)
+        await self._receive(record, upload, content, self._again(actor, record, ServerPermission.REINSTALL))
         await self._note(actor, record, "archive.received", name)
 
     async def make_directory(self, actor: Actor, record: Record, path: str) -> None:
@@ -85,7 +95,15 @@ class FileService:
         if record.server.suspended and ServerPermission.SUSPEND not in actor.everywhere:
             raise ServerIsSuspended
 
-    async def _parts(self, record: Record, path: str, first: bytes, size: int) -> AsyncIterator[bytes]:
+    def _again(self, actor: Actor, record: Record, permission: ServerPermission) -> Callable[[], None]:
+        """Return what raises once the actor may no longer do what it has begun."""
+
+        def ask() -> None:
+            self._reach(self._access.renew(actor), self._servers.get(record.server.id), permission)
+
+        return ask
+
+    async def _parts(self, record: Record, path: str, first: bytes, size: int, ask: Callable[[], None]) -> AsyncIterator[bytes]:
         offset = 0
         part = first
         while part:
@@ -93,25 +111,36 @@ class FileService:
             offset += len(part)
             if offset >= size:
                 return
+            ask()
             part, size = await self._gateway.read_file(record.server, path, offset, PART)
 
-    async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:
-        offset, pending = 0, bytearray()
+    async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes], ask: Callable[[], None]) -> None:
         try:
-            async for chunk in content:
-                pending += chunk
-                while len(pending) >= PART:
-                    await self._gateway.upload_part(record.server, upload, offset, bytes(pending[:PART]))
-                    offset += PART
-                    del pending[:PART]
-                if offset > MAX_FILE:
-                    raise FileIsTooLarge
-            if pending:
-                await self._gateway.upload_part(record.server, upload, offset, bytes(pending))
-        except BaseException:
+            async with TaskSet(f"upload to {str(record.server.uuid)[-4:]}") as tasks, asyncio.timeout(None) as patience:
+                watch = tasks.start(_end_with_right(ask, patience), name="right to upload", fatal=False)
+                try:
+                    await self._take(record, upload, content)
+                finally:
+                    watch.cancel()
+        except BaseException as error:
             await self._give_up(record, upload)
+            if isinstance(error, TimeoutError):
+                ask()
             raise
         await self._gateway.finish_upload(record.server, upload, keep=True)
+
+    async def _take(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:
+        offset, pending = 0, bytearray()
+        async for chunk in content:
+            pending += chunk
+            while len(pending) >= PART:
+                await self._gateway.upload_part(record.server, upload, offset, bytes(pending[:PART]))
+                offset += PART
+                del pending[:PART]
+            if offset > MAX_FILE:
+                raise FileIsTooLarge
+        if pending:
+            await self._gateway.upload_part(record.server, upload, offset, bytes(pending))
 
     async def _give_up(self, record: Record, upload: str) -> None:
         """Throw away what was written; what went wrong before is the error that counts."""
@@ -123,3 +152,15 @@ class FileService:
     async def _note(self, actor: Actor, record: Record, action: str, path: str) -> None:
         async with self._works() as work:
             await self._activity.note(work, actor, action, server_id=record.server.id, data={"path": path})
+
+
+async def _end_with_right(ask: Callable[[], None], patience: asyncio.Timeout) -> None:
+    """Let the time be up once `ask` raises."""
+    while True:
+        await asyncio.sleep(_ASK_AGAIN_S)
+        try:
+            ask()
+        except CoreError as error:
+            log.info("file.upload.ended", reason=error.code)
+            patience.reschedule(asyncio.get_running_loop().time())
+            return

@@ -8,7 +8,6 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
 
 from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.contracts.installer import FolderError
@@ -26,15 +25,6 @@ WriteConfig = Callable[[Jail, ConfigWrite], None]
 
 class StartRefused(Exception):
     """The server cannot be started as things are; the message says why, for people."""
-
-
-@runtime_checkable
-class Candid(Protocol):
-    """A runtime that says what it cannot give."""
-
-    def shortcomings(self, limits: Limits) -> list[str]:
-        """Return what of `limits` will not be kept, one sentence each, for people."""
-        ...
 
 
 def prepare(

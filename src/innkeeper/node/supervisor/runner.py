@@ -38,7 +38,7 @@ from innkeeper.node.supervisor.machine import Machine
 from innkeeper.node.supervisor.memory import Memory
 from innkeeper.node.supervisor.patterns import BadPattern, Seen, Watcher
 from innkeeper.node.supervisor.place import Kept, ServerPlace, boot_id, load_desired, load_kept, save
-from innkeeper.node.supervisor.preparing import Candid, StartRefused, WriteConfig, jail_of, limits_of, prepare
+from innkeeper.node.supervisor.preparing import StartRefused, WriteConfig, jail_of, limits_of, prepare
 from innkeeper.node.supervisor.probing import probe
 from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, OrderReport, Patterns
 
@@ -452,7 +452,7 @@ class ServerRunner:
         return self._desired
 
     def _shortcomings(self, desired: DesiredServer) -> list[str]:
-        return self._runtime.shortcomings(limits_of(desired)) if isinstance(self._runtime, Candid) else []
+        return self._runtime.shortcomings(limits_of(desired))
 
     def _delete(self) -> None:
         if self._place.files.is_dir() and self._desired is not None:

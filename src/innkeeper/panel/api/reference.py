@@ -157,7 +157,7 @@ def openapi_document(handlers: Sequence[ControllerRouterHandler], version: str) 
         ),
         logging_config=None,
     )
-    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described.openapi_schema.to_schema()))
+    document: dict[str, Any] = _any_of(msgspec.json.decode(msgspec.json.encode(described.openapi_schema.to_schema())))
     for route in described.routes:
         if isinstance(route, HTTPRoute) and route.path_format in document["paths"]:
             for method, (handler, _) in route.route_handler_map.items():
@@ -165,6 +165,13 @@ def openapi_document(handlers: Sequence[ControllerRouterHandler], version: str) 
                 if operation is not None:
                     _complete(operation, route.path_format, method, handler.opt["needs"])
     return document
+
+
+def _any_of(value: Any) -> Any:
+    """Return a schema with `anyOf` for `oneOf`: a whole number is an integer and a number, which one-of forbids."""
+    if isinstance(value, dict):
+        return {"anyOf" if key == "oneOf" else key: _any_of(item) for key, item in value.items()}
+    return [_any_of(item) for item in value] if isinstance(value, list) else value
 
 
 def _complete(operation: dict[str, Any], path: str, method: str, needs: Needs) -> None:

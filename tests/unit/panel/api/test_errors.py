@@ -58,7 +58,7 @@ def test_exceptions_to_the_rule() -> None:
         ("POST", "/sessions", b'{"username": "\\ud800", "password": "x"}', 400, None),
         ("POST", "/sessions", b" " * (2 << 20), 413, "body_is_too_large"),
         ("GET", "/servers?limit=1001", b"", 400, "request_is_invalid"),
-        ("GET", "/servers?limit=1e3", b"", 400, "request_is_invalid"),
+        ("GET", "/servers?limit=ten", b"", 400, "request_is_invalid"),
         ("GET", "/servers?cursor=%ff", b"", 400, "bad_cursor"),
         ("GET", "/servers?cursor=" + "A" * 501, b"", 400, "request_is_invalid"),
         ("GET", "/accounts?cursor=WyJhIl0", b"", 400, "bad_cursor"),

@@ -29,7 +29,9 @@ class Door:
 
         A guard of Litestar's, run before every route; raises core's errors.
         """
-        needs: Needs = handler.opt["needs"]
+        needs: Needs | None = handler.opt.get("needs")
+        if needs is None:  # what the framework adds by itself, as OPTIONS
+            raise PermissionIsMissing
         if needs.of == "nobody":
             return
         secret = bearer_of(connection.headers.get("authorization"))
