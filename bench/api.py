@@ -14,7 +14,7 @@ import msgspec
 
 from bench.options import Options
 from bench.report import Report
-from bench.serving import API, IDLER, Serve
+from bench.serving import API, IDLER, Serve, cpu_seconds
 
 CONNECTIONS = 16
 _TARGETS = {"1": (8000, 5), "100": (5000, 8), "1,000": (500, 80), "50 of 1,000": (5000, 8)}
@@ -49,21 +49,26 @@ def measure(options: Options, report: Report, serve: Serve, what: str, path: str
     request = urllib.request.Request(f"http://{serve.host}:{serve.port}{path}", headers=serve.headers)
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         body = answer.read()
-    rates, p99s, cpu, limits, limit_p99s = [], [], [], [], []
+    rates, p99s, costs = [], [], []
+    bare_rates, bare_p99s, bare_costs = [], [], []
     for _ in range(options.repeats):
         bare = raw(options, body)
-        limits.append(bare["requests"] / bare["seconds"])
-        limit_p99s.append(bare["latencies_ms"][1])
-        with serve.cpu(cpu):
+        bare_rates.append(bare["requests"] / bare["seconds"])
+        bare_p99s.append(bare["latencies_ms"][1])
+        bare_costs.append(bare["cpu_us"])
+        spent: list[float] = []
+        with serve.cpu(spent):
             ours = load(options, serve.host, serve.port, path, serve.headers)
         if ours["wrong"]:
             raise RuntimeError(f"{ours['wrong']} answers were no 200")
         rates.append(ours["requests"] / ours["seconds"])
         p99s.append(ours["latencies_ms"][1])
+        costs.append(spent[0] / ours["in_all"] * 1e6)
     name, note = f"{dialect} list {what}", f"{len(body) / 1024:,.1f} KiB"
-    target = _TARGETS[what] if dialect == "native" or what != "1,000" else (None, None)
-    report.more("api", name, "requests/s", rates, limit=max(limits), target=target[0], note=note)
-    report.less("api", name, "ms p99", p99s, limit=min(limit_p99s), target=target[1])
+    rate, p99 = _TARGETS[what] if dialect == "native" or what != "1,000" else (None, None)
+    report.more("api", name, "requests/s", rates, limit=max(bare_rates), target=rate, note=note)
+    report.less("api", name, "ms p99", p99s, limit=min(bare_p99s), target=p99)
+    report.less("api", name, "µs cpu/request", costs, limit=min(bare_costs), target=1e6 / rate if rate else None)
 
 
 def load(options: Options, host: str, port: int, path: str, headers: dict[str, str]) -> Any:
@@ -85,7 +90,9 @@ def raw(options: Options, body: bytes) -> Any:
         assert source.stdout is not None
         try:
             url = urlsplit(read_url(source.stdout))
-            return load(options, url.hostname or "", url.port or 0, "/", {})
+            before = cpu_seconds(source.pid)
+            done = load(options, url.hostname or "", url.port or 0, "/", {})
+            return {**done, "cpu_us": (cpu_seconds(source.pid) - before) / done["in_all"] * 1e6}
         finally:
             source.kill()
             source.communicate()

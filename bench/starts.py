@@ -26,10 +26,11 @@ def run(options: Options, report: Report) -> None:
     bare = sorted(spawn() for _ in range(COUNT))
     with Serve() as serve:
         servers = [serve.create(f"game-{number}") for number in range(COUNT)]
-        p50s, p99s, accepted = [], [], []
+        p50s, p99s, accepted, spent = [], [], [], []
         for _ in range(options.repeats):
             answered: list[float] = []
-            times = sorted(start_one(serve, server, answered) for server in servers)
+            with serve.cpu(spent):
+                times = sorted(start_one(serve, server, answered) for server in servers)
             p50s.append(times[COUNT // 2])
             p99s.append(times[COUNT * 99 // 100])
             accepted.append(sorted(answered)[COUNT // 2])
@@ -37,6 +38,7 @@ def run(options: Options, report: Report) -> None:
         report.less("starts", "call → exec", "ms p50", p50s, limit=bare[COUNT // 2], target=20)
         report.less("starts", "call → exec", "ms p99", p99s, limit=bare[COUNT * 99 // 100], target=60)
         report.less("starts", "call → answer", "ms p50", accepted)
+        report.less("starts", "a start", "ms cpu of serve", [each / COUNT * 1000 for each in spent])
         together = []
         for _ in range(options.repeats):
             together.append(start_all(serve, servers))

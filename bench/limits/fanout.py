@@ -75,7 +75,8 @@ async def main() -> None:
     """Do it until a client hangs up."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
-    game = subprocess.Popen([sys.executable, "-S", TALKER], stdin=theirs, stdout=theirs, start_new_session=True)
+    game = subprocess.Popen([sys.executable, "-S", TALKER], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
+                            start_new_session=True)  # fmt: skip
     os.close(theirs)
     fanout = Fanout(ours)
     loop = asyncio.get_running_loop()

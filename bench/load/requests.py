@@ -1,9 +1,10 @@
 """Ask for one path over keep-alive connections for some seconds, and print how it went as JSON.
 
     python -m bench.load.requests < {"host", "port", "path", "headers", "connections", "seconds"}
-    → {"requests", "seconds", "latencies_ms": [p50, p99], "bytes", "wrong"}
+    → {"requests", "seconds", "in_all", "latencies_ms": [p50, p99], "bytes", "wrong"}
 
-Each connection has one request under way. Answers must be 200 and say their length.
+`in_all` counts those of the warm-up, too. Each connection has one request under way; answers must be 200 and say their
+length.
 """
 
 import asyncio
@@ -73,6 +74,7 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
         for _ in range(task["connections"])
     ]
     await asyncio.sleep(WARM_UP_S)
+    warm = len(latencies)
     latencies.clear()
     begun = time.perf_counter()
     await asyncio.sleep(task["seconds"])
@@ -83,6 +85,7 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "requests": len(found),
         "seconds": seconds,
+        "in_all": warm + len(found),
         "latencies_ms": [found[len(found) * part // 100] * 1000 for part in (50, 99)] if found else [],
         "bytes": sum(connection.bytes for _, connection in made),
         "wrong": sum(connection.wrong for _, connection in made),

@@ -58,11 +58,13 @@ class ConsoleService:
         self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)
         lines = await self._gateway.read_console(record.server, after_seq)
         found: list[Block] = []
+        room = limit
         for block in lines.blocks:
-            room = limit - sum(item.count for item in found)
             if room <= 0:
                 break
-            found.append(block if block.count <= room else _first(block, room))
+            count = block.count
+            found.append(block if count <= room else _first(block, room))
+            room -= count
         last = found[-1].last_seq if found else after_seq
         return found, last if last + 1 < lines.next_seq and found else None
 

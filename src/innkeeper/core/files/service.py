@@ -26,6 +26,7 @@ log = get_logger(__name__)
 PART = 512 * 1024
 MAX_FILE = 64 * 1024**3
 _ASK_AGAIN_S = 1.0
+Ask = Callable[[], None]
 
 
 class FileService:
@@ -95,7 +96,7 @@ class FileService:
         if record.server.suspended and ServerPermission.SUSPEND not in actor.everywhere:
             raise ServerIsSuspended
 
-    def _again(self, actor: Actor, record: Record, permission: ServerPermission) -> Callable[[], None]:
+    def _again(self, actor: Actor, record: Record, permission: ServerPermission) -> Ask:
         """Return what raises once the actor may no longer do what it has begun."""
 
         def ask() -> None:
@@ -103,7 +104,7 @@ class FileService:
 
         return ask
 
-    async def _parts(self, record: Record, path: str, first: bytes, size: int, ask: Callable[[], None]) -> AsyncIterator[bytes]:
+    async def _parts(self, record: Record, path: str, first: bytes, size: int, ask: Ask) -> AsyncIterator[bytes]:
         offset = 0
         part = first
         while part:
@@ -114,7 +115,7 @@ class FileService:
             ask()
             part, size = await self._gateway.read_file(record.server, path, offset, PART)
 
-    async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes], ask: Callable[[], None]) -> None:
+    async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes], ask: Ask) -> None:
         try:
             async with TaskSet(f"upload to {str(record.server.uuid)[-4:]}") as tasks, asyncio.timeout(None) as patience:
                 watch = tasks.start(_end_with_right(ask, patience), name="right to upload", fatal=False)
@@ -154,7 +155,7 @@ class FileService:
             await self._activity.note(work, actor, action, server_id=record.server.id, data={"path": path})
 
 
-async def _end_with_right(ask: Callable[[], None], patience: asyncio.Timeout) -> None:
+async def _end_with_right(ask: Ask, patience: asyncio.Timeout) -> None:
     """Let the time be up once `ask` raises."""
     while True:
         await asyncio.sleep(_ASK_AGAIN_S)

@@ -29,11 +29,11 @@ def api_application(product: Product) -> Litestar:
     """Return the API over `product`; its paths are whole, the prefix included."""
     views = ServerViews(product)
     tickets = Tickets(product.authority, product.clock, product.secret)
-    parts = {"product": product, "servers": views, "tickets": tickets, "streams": Streams(product, views)}
+    parts = {"server_views": views, "tickets": tickets, "streams": Streams(product, views)}
     application = ApiApplication(
         route_handlers=[Router(PREFIX, route_handlers=HANDLERS), *reference_routes(HANDLERS, own_version())],
         guards=[Door(product, tickets)],
-        dependencies={**dependencies(), **{name: constant(part) for name, part in parts.items()}},
+        dependencies={**dependencies(product), **{name: constant(part) for name, part in parts.items()}},
         exception_handlers=handlers(),
         openapi_config=None,
         request_max_body_size=MAX_JSON,

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
 
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
 from innkeeper.core.access.permissions import ALL, ServerPermission
-from innkeeper.panel.api import PREFIX
+from innkeeper.panel.api import PREFIX, params
 from innkeeper.panel.api.app import HANDLERS
+from innkeeper.panel.api.door import GIVEN
 from innkeeper.panel.http.needs import Needs
 from innkeeper.testing.products import House
 from tests.unit.panel.api.conftest import Asking
@@ -55,6 +57,12 @@ def test_every_route_declares_what_it_needs(application: Litestar) -> None:
     found = list(declared(application))
     assert len(found) > 50
     assert any(isinstance(route, WebSocketRoute) for route in application.routes)
+
+
+def test_no_field_of_a_body_is_called_as_something_given() -> None:
+    bodies = [item for item in vars(params).values() if isinstance(item, type) and issubclass(item, msgspec.Struct)]
+    assert len(bodies) > 10
+    assert not {field for body in bodies for field in body.__struct_fields__} & set(GIVEN)
 
 
 def test_nothing_of_ours_answers_options() -> None:

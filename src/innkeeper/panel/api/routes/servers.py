@@ -6,9 +6,8 @@ from uuid import UUID
 
 from litestar import delete, get, patch, post, put
 from litestar.datastructures import ResponseHeader
-from litestar.di import NamedDependency
 from litestar.enums import MediaType
-from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response
 
 from innkeeper.core.access.errors import NoSuchGrant
@@ -18,7 +17,7 @@ from innkeeper.core.operations.model import Operation
 from innkeeper.core.servers.model import Server
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import PREFIX, views
-from innkeeper.panel.api.door import Asker, Found, House, Reached
+from innkeeper.panel.api.door import Asker, Found, House, Reached, Views
 from innkeeper.panel.api.params import (
     MAX_SERVERS_PAGE,
     ChangeServer,
@@ -33,7 +32,6 @@ from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 from innkeeper.panel.product import Product
 
-Views = NamedDependency[SkipValidation[ServerViews]]
 ServersLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_SERVERS_PAGE, description="How many at most.")]
 
 _LOCATION = [ResponseHeader(name="Location", description="Where it can be asked for.", documentation_only=True)]
@@ -41,36 +39,36 @@ _LOCATION = [ResponseHeader(name="Location", description="Where it can be asked 
 
 @get("/servers", opt=signed_in(), tags=["servers"])
 async def list_servers(
-    servers: Views, actor: Asker, cursor: Cursor = None, limit: ServersLimit = DEFAULT_PAGE
+    server_views: Views, actor: Asker, cursor: Cursor = None, limit: ServersLimit = DEFAULT_PAGE
 ) -> Response[views.ListView[views.ServerView]]:
     """List the servers that one may see."""
-    return cast("Response[Any]", json(servers.page(actor, cursor, limit)))
+    return cast("Response[Any]", json(server_views.page(actor, cursor, limit)))
 
 
 @post("/servers", opt=on_product(ProductPermission.SERVERS_CREATE), tags=["servers"], response_headers=_LOCATION)
 async def create_server(
-    product: House, servers: Views, actor: Asker, data: JSONBody[CreateServer]
+    product: House, server_views: Views, actor: Asker, data: JSONBody[CreateServer]
 ) -> Response[views.NewServerView]:
     """Make a server and have it installed."""
     server, operation = await product.servers.create(actor, data.draft())
     record = product.directory.get(server.id)
-    view = views.NewServerView(server=servers.view(actor, record), operation=views.operation(product, operation))
+    view = views.NewServerView(server=server_views.view(actor, record), operation=views.operation(product, operation))
     return Response(view, status_code=201, headers={"Location": f"{PREFIX}/servers/{server.uuid}"})
 
 
 @get("/servers/{server:uuid}", opt=on_server(ServerPermission.VIEW), tags=["servers"])
-async def get_server(servers: Views, actor: Asker, record: Reached) -> Response[views.ServerView]:
+async def get_server(server_views: Views, actor: Asker, record: Reached) -> Response[views.ServerView]:
     """Show a server."""
-    return cast("Response[Any]", json(servers.one(actor, record)))
+    return cast("Response[Any]", json(server_views.one(actor, record)))
 
 
 @patch("/servers/{server:uuid}", opt=on_server(ServerPermission.SETTINGS_WRITE), tags=["servers"])
 async def change_server(
-    product: House, servers: Views, actor: Asker, record: Reached, data: JSONBody[ChangeServer]
+    product: House, server_views: Views, actor: Asker, record: Reached, data: JSONBody[ChangeServer]
 ) -> Response[views.ServerView]:
     """Change a server's settings; what the game reads at its start counts from its next start on."""
     changed = await product.servers.change(actor, record, data.changes())
-    return _now(product, servers, actor, changed)
+    return _now(product, server_views, actor, changed)
 
 
 @delete(
@@ -152,17 +150,17 @@ async def reinstall(product: House, actor: Asker, record: Reached, wait: Wait = 
 
 @post("/servers/{server:uuid}/suspend", opt=on_server(ServerPermission.SUSPEND), tags=["power"], status_code=200)
 async def suspend(
-    product: House, servers: Views, actor: Asker, record: Reached, data: JSONBody[Suspend | None] = None
+    product: House, server_views: Views, actor: Asker, record: Reached, data: JSONBody[Suspend | None] = None
 ) -> Response[views.ServerView]:
     """Stop a server and forbid it to run."""
     changed = await product.servers.suspend(actor, record, data.reason if data is not None else "")
-    return _now(product, servers, actor, changed)
+    return _now(product, server_views, actor, changed)
 
 
 @post("/servers/{server:uuid}/unsuspend", opt=on_server(ServerPermission.SUSPEND), tags=["power"], status_code=200)
-async def unsuspend(product: House, servers: Views, actor: Asker, record: Reached) -> Response[views.ServerView]:
+async def unsuspend(product: House, server_views: Views, actor: Asker, record: Reached) -> Response[views.ServerView]:
     """Let a suspended server run again; it is not started by this."""
-    return _now(product, servers, actor, await product.servers.unsuspend(actor, record))
+    return _now(product, server_views, actor, await product.servers.unsuspend(actor, record))
 
 
 # -- operations -------------------------------------------------------------------------------------------------------
@@ -235,8 +233,8 @@ async def _accepted(product: Product, operation: Operation, wait: float | None) 
     return Response(views.operation(product, operation), status_code=202, headers={"Location": location})
 
 
-def _now(product: Product, servers: ServerViews, actor: Asker, server: Server) -> Response[views.ServerView]:
-    return cast("Response[Any]", json(servers.one(actor, product.directory.get(server.id))))
+def _now(product: Product, server_views: ServerViews, actor: Asker, server: Server) -> Response[views.ServerView]:
+    return cast("Response[Any]", json(server_views.one(actor, product.directory.get(server.id))))
 
 
 def _account_id(product: Product, uuid: UUID) -> int:
