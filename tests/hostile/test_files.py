@@ -119,7 +119,7 @@ def test_odd_paths_are_refused_or_mean_the_folder(house: House, trapped: Game) -
 def test_names_made_to_deceive_are_listed_and_can_be_deleted(house: House, trapped: Game) -> None:
     house.ask("POST", f"/servers/{trapped.id}/files/directory", json={"path": "odd"})
     names = [b"new\nline", b"\x1b[31mred", b"\xff\xfe", "right\u202eto-left".encode(), b"quote\"'`;$(id)", b"tab\there",
-             "\u2028".encode(), b"<script>alert(1)</script>", b"-rf", b" ", b"~", b"con", b"a" * 255, b"\xff" * 255, b"\x01" * 255]  # fmt: skip
+             "\u2028".encode(), b"<script>alert(1)<script>", b"-rf", b" ", b"~", b"con", b"a" * 255, b"\xff" * 255, b"\x01" * 255]  # fmt: skip
     for name in names:
         trapped.done(f"make {(b'odd/' + name).hex()}")
     listed, cursor = [], None

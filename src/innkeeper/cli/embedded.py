@@ -25,7 +25,7 @@ from innkeeper.kit.ids import new_secret, uuid7
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.identity import Identity, load_identity
 from innkeeper.node.layout import DataFolderInUse
-from innkeeper.node.main import NodeOptions, open_node, stop_all_servers
+from innkeeper.node.main import NodeOptions, open_node
 from innkeeper.node.service import NodeService
 from innkeeper.panel.main import FirstKey, Panel, PanelOptions, write_private
 from innkeeper.panel.product import Settings
@@ -134,8 +134,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
         if self.stop_servers:
             say(f"Innkeeper ends. Stopping {len(alive)} game server(s){': ' if alive else '.'}{', '.join(alive)}")
             await node.stop_servers()
-            left = await stop_all_servers(self.data / "node")  # nothing is left; it ends what keepers are made from
-            say("All game servers have stopped." if not left else f"{len(left)} game server(s) would not end.")
+            say("All game servers have stopped.")
         elif not alive:
             say("Innkeeper ends. No game server is running.")
         else:

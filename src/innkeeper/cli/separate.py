@@ -11,7 +11,7 @@ from innkeeper.core.errors import CoreError
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.identity import EnrolmentRefused, IdentityUnreadable
 from innkeeper.node.layout import DataFolderInUse
-from innkeeper.node.main import NodeOptions, NotEnrolled, open_node, stop_all_servers
+from innkeeper.node.main import NodeOptions, NotEnrolled, open_node
 from innkeeper.panel.main import Panel, PanelOptions
 from innkeeper.panel.product import Settings
 from innkeeper.wire.bus import BusError
@@ -89,7 +89,6 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
             if self.stop_servers:
                 say(f"The node ends. Stopping {len(alive)} game server(s).")
                 await node.stop_servers()
-                await stop_all_servers(self.data)
             else:
                 say(f"The node ends. {len(alive)} game server(s) go on running.")
 

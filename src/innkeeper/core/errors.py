@@ -93,7 +93,7 @@ KINDS: tuple[type[CoreError], ...] = (
 
 def snake(name: str) -> str:
     """Return a CamelCase name in snake_case."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def all_conditions() -> list[type[CoreError]]:

@@ -191,6 +191,7 @@ def _assemble(
         runtimes=[runtime],
         make_runner=make_runner,
         slots=slots,
+        let_go=zygote.quit,
         write_config=write_config,
         isolation=runtime.describe(),
         tools_path=tools_path,

@@ -10,7 +10,7 @@ Knows no runtime, no game and no keeper: `make_runner` brings them together.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -98,7 +98,8 @@ class _Kept:
 class NodeService:
     """One node. `start` and `close` once each; everything between is driven by what it is asked and what happens.
 
-    `isolation` are sentences for people. `tools_path` is where games' tools are looked for.
+    `isolation` are sentences for people. `tools_path` is where games' tools are looked for. `let_go` is called last: it
+    ends what serves only to start games.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class NodeService:
         runtimes: Sequence[Runtime],
         make_runner: MakeRunner,
         slots: StartSlots,
+        let_go: Callable[[], Awaitable[None]],
         write_config: Callable[[Jail, wire.ConfigWrite], None],
         isolation: Sequence[str] = (),
         tools_path: str | None = None,
@@ -122,6 +124,7 @@ class NodeService:
         self._runtimes = {runtime.name: runtime for runtime in runtimes}
         self._make_runner = make_runner
         self._slots = slots
+        self._let_go = let_go
         self._isolation = list(isolation)
         self._tools_path = tools_path
         self._tools: dict[str, str] | None = None
@@ -182,6 +185,7 @@ class NodeService:
         await self._uploads.give_up_all()
         await asyncio.gather(*(kept.runner.close() for kept in self._kept.values()))
         await self._tasks.aclose()
+        await self._let_go()
         self._data.unlock()
         log.info("node.closed", node=str(self.identity.node))
 

@@ -53,6 +53,11 @@ class ConsoleService:
         first = lines.blocks[-1].last_seq - count
         return [part for block in lines.blocks if (part := block.after(first)) is not None]
 
+    async def last_seq(self, actor: Actor, record: Record) -> int:
+        """Return the number of the newest line, 0 where there is none; needs `console.read`."""
+        self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)
+        return (await self._gateway.tail_console(record.server, 1)).next_seq - 1
+
     async def read(self, actor: Actor, record: Record, after_seq: int, limit: int) -> tuple[list[Block], int | None]:
         """Return at most `limit` lines after a number, and the number to go on after (None: the end so far)."""
         self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)

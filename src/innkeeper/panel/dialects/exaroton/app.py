@@ -14,7 +14,7 @@ from innkeeper.panel.dialects.exaroton.auth import Door, provide_actor, provide_
 from innkeeper.panel.dialects.exaroton.errors import rendered
 from innkeeper.panel.dialects.exaroton.ids import Ids
 from innkeeper.panel.dialects.exaroton.routes import JSON, AccountRoutes, ServerRoutes
-from innkeeper.panel.dialects.exaroton.stream import ServerStream
+from innkeeper.panel.dialects.exaroton.stream import KEEP_ALIVE_S, ServerStream
 from innkeeper.panel.dialects.exaroton.views import Views, failure
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.product import Product
@@ -22,15 +22,15 @@ from innkeeper.panel.product import Product
 log = get_logger(__name__)
 
 
-def exaroton_application(product: Product) -> Litestar:
-    """Return the application for paths below `/v1`."""
+def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S) -> Litestar:
+    """Return the application for paths below `/v1`; a WebSocket that was silent for `keep_alive_s` says that it lives."""
     ids = Ids(product)
     views = Views(product, ids)
     door = Door(product, ids)
 
     @websocket("/servers/{server:str}/websocket", opt=on_server(ServerPermission.VIEW))
     async def stream(socket: WebSocket[Any, Any, Any]) -> None:
-        await ServerStream(socket, socket.state.actor, socket.state.record, product, views, ids).run()
+        await ServerStream(socket, socket.state.actor, socket.state.record, product, views, ids, keep_alive_s=keep_alive_s).run()
 
     return Litestar(
         [Router("/v1", route_handlers=[AccountRoutes, ServerRoutes, stream])],

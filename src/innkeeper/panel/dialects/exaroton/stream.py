@@ -35,6 +35,7 @@ log = get_logger(__name__)
 
 MAX_TAIL = 500
 KEEP_ALIVE_S = 20.0
+LAST_LINES_S = 2.0
 _POLICY_VIOLATION = 1008
 _LINE_HEAD = b'{"stream":"console","type":"line","data":'
 _encode = msgspec.json.Encoder().encode
@@ -48,10 +49,10 @@ class ClientMessage(msgspec.Struct):
     data: Any = None
 
 
-class TailOption(msgspec.Struct):
-    """The data of a console start."""
-
-    tail: int = 0
+def tail_of(data: Any) -> int:
+    """Return how many lines of the past a console start asks for: none where it does not say so in whole numbers."""
+    tail = data.get("tail") if isinstance(data, dict) else None
+    return min(max(0, tail), MAX_TAIL) if type(tail) is int else 0
 
 
 def line_frames(block: Block) -> bytes:
@@ -62,8 +63,10 @@ def line_frames(block: Block) -> bytes:
 class ServerStream:
     """One client's socket on one server."""
 
-    def __init__(self, socket: WebSocket[Any, Any, Any], actor: Actor, record: Record, product: Product, views: Views, ids: Ids) -> None:
+    def __init__(self, socket: WebSocket[Any, Any, Any], actor: Actor, record: Record, product: Product, views: Views, ids: Ids,
+                 *, keep_alive_s: float = KEEP_ALIVE_S) -> None:  # fmt: skip
         self._socket = socket
+        self._keep_alive_s = keep_alive_s
         self._actor = actor
         self._record = record
         self._product = product
@@ -71,6 +74,9 @@ class ServerStream:
         self._ids = ids
         self._shared = record.server.owner_id != actor.account.id
         self._console: asyncio.Task[None] | None = None
+        self._told_seq = 0
+        """The number of the last console line that was sent."""
+        self._told = asyncio.Event()
         self._sent = 0
         self._over = asyncio.Event()
         self._reason = ""
@@ -146,6 +152,7 @@ class ServerStream:
             if is_alive and not was_alive:
                 await self._send_json({"type": "connected"})
             elif was_alive and not is_alive:
+                await self._let_console_finish()
                 await self._end_console()
                 await self._send_json({"type": "disconnected", "data": "invalid-status"})
 
@@ -164,7 +171,7 @@ class ServerStream:
     async def _keep_alive(self) -> None:
         while True:
             sent = self._sent
-            await asyncio.sleep(KEEP_ALIVE_S)
+            await asyncio.sleep(self._keep_alive_s)
             if self._sent == sent:
                 await self._send_json({"type": "keep-alive"})
 
@@ -195,9 +202,8 @@ class ServerStream:
         if self._record.live.state not in ALIVE:
             return
         if self._console is None or self._console.done():
-            option = msgspec.convert(data, TailOption) if isinstance(data, dict) and isinstance(data.get("tail"), int) else TailOption()
             begun = asyncio.Event()
-            pump = self._pump_console(min(max(0, option.tail), MAX_TAIL), begun.set)
+            pump = self._pump_console(tail_of(data), begun.set)
             self._console = tasks.start(self._while_reached(pump), name="exaroton console")
             await begun.wait()
         else:
@@ -207,13 +213,29 @@ class ServerStream:
         try:
             async with self._product.console.follow(self._actor, self._record, tail=tail) as subscription:
                 await self._send_json({"stream": "console", "type": "started"})
+                self._told_seq = subscription.seq
                 begun()
                 while True:
                     blocks = await subscription.next()
                     self._sent += 1
                     await send_frames(self._socket, [block.render(line_frames) for block in blocks])
+                    self._told_seq = subscription.seq
+                    self._told.set()
         finally:
             begun()
+
+    async def _let_console_finish(self) -> None:
+        """Return once the client has the game's last lines: they may come after the word of its end."""
+        if self._console is None:
+            return
+        try:
+            last = await self._product.console.last_seq(self._actor, self._record)
+            async with asyncio.timeout(LAST_LINES_S):
+                while self._told_seq < last and not self._console.done():
+                    self._told.clear()
+                    await self._told.wait()
+        except (TimeoutError, Unavailable):
+            log.warning("exaroton.stream.cut_short", server=str(self._record.server.uuid))
 
     async def _end_console(self) -> None:
         console, self._console = self._console, None
