@@ -63,10 +63,17 @@ class Fanout:
                 loop.remove_reader(self._terminal)
 
     def _copy(self) -> None:
+        pieces: list[bytes] = []
+        size = 0
         try:
-            data = os.read(self._terminal, READ)
+            while size < READ:  # the kernel gives 4 KiB at most
+                pieces.append(os.read(self._terminal, READ))
+                size += len(pieces[-1])
+        except BlockingIOError:
+            pass
         except OSError:
             os._exit(0)
+        data = b"".join(pieces)
         for transport in self.transports:
             transport.write(data)
 
@@ -78,6 +85,7 @@ async def main() -> None:
     game = subprocess.Popen([sys.executable, "-S", TALKER], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
                             start_new_session=True)  # fmt: skip
     os.close(theirs)
+    os.set_blocking(ours, False)
     fanout = Fanout(ours)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Sink(fanout), "127.0.0.1", 0)

@@ -237,10 +237,16 @@ class Innkeeper:
 
 
 class Embedded(Innkeeper):
-    """`innkeeper serve`: everything in one process and one folder."""
+    """`innkeeper serve ARGUMENTS`: everything in one process and one folder."""
 
     parts = ("serve",)
     _panel = "serve"
+
+    def __init__(
+        self, folder: Path, *, shared: Path | None = None, arguments: tuple[str, ...] = ("--no-sample",)
+    ) -> None:
+        super().__init__(folder, shared=shared)
+        self.arguments = arguments
 
     @property
     def data(self) -> Path:
@@ -261,8 +267,8 @@ class Embedded(Innkeeper):
             return
         self._use_shared()
         if command is None:
-            self.commands[part] = Command(part, self.folder, "serve", "--data", str(self.data))
-        self._take(await self.commands[part].start("--listen", self._listen, *(more or ("--no-sample",))))
+            self.commands[part] = Command(part, self.folder, "serve", "--data", str(self.data), *self.arguments)
+        self._take(await self.commands[part].start("--listen", self._listen, *more))
 
 
 class Separate(Innkeeper):

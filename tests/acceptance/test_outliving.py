@@ -73,18 +73,17 @@ async def test_a_game_is_never_interrupted_and_loses_no_line_over_twenty_kills(i
     born, witness = psutil.Process(pid).create_time(), Witness(server)
     async with Follower(innkeeper.api, server) as follower:
         for number in range(KILLS):
-            if number % 2:  # some time after it serves again
-                await asyncio.sleep(chance.uniform(0, 0.5))
+            await asyncio.sleep(chance.uniform(0, 0.5))
             await innkeeper.kill()
             assert is_alive(pid, born)
-            if number % 2:  # while it starts
+            if number % 2:  # the next kill comes while it starts
                 await innkeeper.launch()
-                await asyncio.sleep(chance.uniform(0, 2.5))
-            else:
-                begun = time.monotonic()
-                await innkeeper.start()
-                await witness.look()
-                serving_again.append(time.monotonic() - begun)
+                await asyncio.sleep(chance.uniform(0, 2))
+                continue
+            begun = time.monotonic()
+            await innkeeper.start()
+            await witness.look()
+            serving_again.append(time.monotonic() - begun)
         await innkeeper.kill()
         await innkeeper.start()
         view = await server.until("running")
@@ -123,20 +122,19 @@ async def _is_there(server: Server, *names: str) -> bool:
     return await server.players() == [*names]
 
 
-@pytest.mark.parametrize(("signal_number", "code", "state"), [(signal.SIGUSR1, 7, "crashed"), (signal.SIGUSR2, 0, "stopped")])
-async def test_how_a_game_ended_while_everything_was_down_is_known_afterwards(
-    innkeeper: Innkeeper, signal_number: signal.Signals, code: int, state: str
-) -> None:
-    server = await innkeeper.api.program(COUNTER, "20", crash={"restart": False})
-    pid = (await server.view())["pid"]
+async def test_how_games_ended_while_everything_was_down_is_known_afterwards(innkeeper: Innkeeper) -> None:
+    ends = [(signal.SIGUSR1, 7, "crashed"), (signal.SIGUSR2, 0, "stopped")]
+    servers = [await innkeeper.api.program(COUNTER, "20", name=how, crash={"restart": False}) for _, _, how in ends]
+    pids = [(await server.view())["pid"] for server in servers]
     await innkeeper.kill()
-    os.kill(pid, signal_number)
-    await eventually(lambda: not is_alive(pid), "the game to end")
+    for pid, (number, _, _) in zip(pids, ends, strict=True):
+        os.kill(pid, number)
+    await eventually(lambda: not any(map(is_alive, pids)), "the games to end")
     await innkeeper.start()
-    view = await server.until(state)
-    assert view["pid"] is None
-    assert (view["last_exit"]["code"], view["last_exit"]["signal"]) == (code, None)
-    assert view["last_exit"]["clean"] is (code == 0)
+    for server, (_, code, state) in zip(servers, ends, strict=True):
+        view = await server.until(state, pid=None)
+        assert (view["last_exit"]["code"], view["last_exit"]["signal"]) == (code, None)
+        assert view["last_exit"]["clean"] is (code == 0)
 
 
 async def test_a_running_game_is_adopted_and_cannot_be_had_twice(innkeeper: Innkeeper) -> None:

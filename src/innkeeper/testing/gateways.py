@@ -159,13 +159,16 @@ class ScriptedGateway:
         """Report that a server is as `live` says."""
         desired = self.desired[server].server
         await self.observe(
-            desired.node_id, [Observation(
+            desired.node_id,
+            [
+                Observation(
                     uuid=server,
                     live=live,
                     generation=desired.generation,
                     order_id=desired.order_id,
                     progress=progress,
-                )]
+                )
+            ],
         )
 
     # -- what should be ---------------------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ class House:
                 works=works, gateway=self.gateway, hub=ConsoleHub(self.gateway), servers=directory, activity=activity
             ),
             directory=directory,
-            files=FileService(works=works, gateway=self.gateway, access=authority, servers=directory, activity=activity),
+            files=FileService(
+                works=works, gateway=self.gateway, access=authority, servers=directory, activity=activity
+            ),
             metrics=MetricService(works=works, clock=clock, servers=directory),
             nodes=nodes,
             operations=operations,

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from innkeeper.core.servers.directory import Record
 from innkeeper.panel.dialects.exaroton.ids import Ids, software_id
@@ -85,7 +86,8 @@ class Socket:
 
     async def closed(self) -> int | None:
         """Return the code of the close that follows, whatever comes before it."""
-        async with asyncio.timeout(PATIENCE_S):
-            async for _ in self.connection:
-                pass
+        with suppress(ConnectionClosedError):
+            async with asyncio.timeout(PATIENCE_S):
+                async for _ in self.connection:
+                    pass
         return self.connection.close_code

@@ -17,7 +17,7 @@ from innkeeper.core.servers.model import Server
 RING_BYTES = 4 * 1024 * 1024
 PAGES = 8
 """Parts of the journal that are kept for those who are equally far behind."""
-PAUSE_PER_USER_S = 0.00005
+PAUSE_PER_USER_S = 0.00007
 """Between two wakings of all who wait: with many of them, lines are gathered instead of handed out one by one."""
 LEAST_PAUSE_S = 0.001
 """A shorter one is none."""

@@ -146,16 +146,17 @@ class ServerRunner:
             await self._adopt()
             if self._closed or (self._desired is not None and desired.generation < self._desired.generation):
                 return
+            news: list[on.Event] = []
             if desired != self._desired:
                 # An order is sent again until it is answered: only what should be must outlive a power cut.
                 known = msgspec.structs.replace(desired, order=None)
                 durable = self._desired is None or known != msgspec.structs.replace(self._desired, order=None)
                 await in_thread(save, self._place.desired, desired, durable=durable)
                 self._use(desired)
-                self._happened(on.DesiredChanged(on.Rules.of(desired)))
+                news.append(on.DesiredChanged(on.Rules.of(desired)))
             if desired.order is not None:
-                self._happened(on.OrderReceived(desired.order.id, desired.order.verb))
-            self._publish()
+                news.append(on.OrderReceived(desired.order.id, desired.order.verb))
+            self._happened(*news)
 
     def restore_at_next_start(self) -> None:
         """Have the next start of the node restore the intent to run, as after a boot of the host."""
@@ -206,18 +207,20 @@ class ServerRunner:
     def _memory(self) -> Memory:
         return self._machine.memory
 
-    def _happened(self, event: on.Event) -> None:
+    def _happened(self, *events: on.Event) -> None:
+        """Take in what happened; of several at once only what comes of them all is told."""
         if self._closed:
             return
-        commands = self._machine.receive(event, self._now_us())
-        if self._memory.process == "none":
-            self._kept.players = []
-            self._idle.set()
-        else:
-            self._idle.clear()
-        self._save()
-        for command in commands:
-            self._perform(command)
+        for event in events:
+            commands = self._machine.receive(event, self._now_us())
+            if self._memory.process == "none":
+                self._kept.players = []
+                self._idle.set()
+            else:
+                self._idle.clear()
+            self._save()
+            for command in commands:
+                self._perform(command)
         self._look_for_readiness()
         self._publish()
 

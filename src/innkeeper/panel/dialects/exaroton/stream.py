@@ -159,14 +159,22 @@ class ServerStream:
     async def _watch_rights(self, rights: Any) -> None:
         while True:
             try:
-                await rights.get()
-            except Overflowed:
+                async with asyncio.timeout(self._key_lasts()):
+                    await rights.get()
+            except (TimeoutError, Overflowed):
                 pass
             self._actor = self._product.authority.renew(self._actor)
             record = self._product.directory.get(self._record.server.id)
             self._product.directory.reach(self._actor, record, ServerPermission.VIEW)
             if self._console is not None:
                 self._product.directory.reach(self._actor, record, ServerPermission.CONSOLE_READ)
+
+    def _key_lasts(self) -> float | None:
+        """Return for how many seconds the key is valid, a day at most; None for one without end."""
+        key = self._product.authority.keys.get(self._actor.key_id) if self._actor.key_id is not None else None
+        if key is None or key.expires_at is None:
+            return None
+        return max(0.0, min((key.expires_at - self._product.clock.now()).total_seconds(), 86_400.0))
 
     async def _keep_alive(self) -> None:
         while True:
