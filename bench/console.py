@@ -21,7 +21,7 @@ LINES = 100_000
 FEWER_LINES = 10_000
 """Where a dialect wants a frame a line, for many subscribers."""
 RATE = 1000
-PACED_S = 3.0
+PACED_S = 2.0
 SUBSCRIBERS = (1, 10, 100)
 DIALECTS = ("native", "exaroton")
 _FLOOD_TARGETS = {("native", 1): 300_000, ("native", 100): 1_000_000, ("exaroton", 100): 80_000}

@@ -108,7 +108,7 @@ class Serve:
         """End the games and remove the folder."""
         if self.data.exists():
             subprocess.run([*self._command, "admin", "stop-servers", "--data", str(self.data)],
-                           stdout=subprocess.DEVNULL, check=False)  # fmt: skip
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)  # fmt: skip
         shutil.rmtree(self.root, ignore_errors=True)
 
     def log(self, lines: int) -> str:

@@ -429,6 +429,18 @@ class Server:
         await eventually(is_so, f"{self.name} to be {state} {fields or ''}", within=within, otherwise=lambda: str(last))
         return last
 
+    async def another_run(self, pid: int, *, within: float = 60) -> dict[str, Any]:
+        """Return how it is once it runs as another process than `pid`."""
+        last: dict[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal last
+            last = await self.view()
+            return last["state"] == "running" and last["pid"] not in (pid, None)
+
+        await eventually(look, f"another run of {self.name}", within=within, otherwise=lambda: str(last))
+        return last
+
     async def order(self, verb: str, *, wait: float = 60) -> dict[str, Any]:
         """Order `start`, `stop`, …; return the operation once it has ended, which must have gone well."""
         done: dict[str, Any] = await self._api.ask("POST", f"/servers/{self.id}/{verb}", params={"wait": wait})
@@ -466,17 +478,17 @@ class Server:
         """Say whether the way to its console is open: through the panel, and over the bus, to its node."""
         return await self._api.is_well(f"/servers/{self.id}/console?tail=1")
 
-    async def printed(self, text: str, *, within: float = 20) -> int:
-        """Return the number of the first line that holds `text`, once there is one."""
-        last: list[tuple[int, str]] = []
+    async def printed(self, text: str, *, last: bool = False, within: float = 20) -> int:
+        """Return the number of the first line that holds `text` (or of the last), once there is one."""
+        lines: list[tuple[int, str]] = []
 
         async def found() -> bool:
-            nonlocal last
-            last = await self.lines()
-            return any(text in line for _, line in last)
+            nonlocal lines
+            lines = await self.lines()
+            return any(text in line for _, line in lines)
 
-        await eventually(found, f"a line with {text!r}", within=within, otherwise=lambda: str(last[-20:]))
-        return next(seq for seq, line in last if text in line)
+        await eventually(found, f"a line with {text!r}", within=within, otherwise=lambda: str(lines[-20:]))
+        return [seq for seq, line in lines if text in line][-1 if last else 0]
 
 
 class Follower:
@@ -536,26 +548,26 @@ class Follower:
 
 async def admin(*arguments: str) -> str:
     """Run `innkeeper admin …` and return what it printed; it must end with 0."""
-    status, output = await run("admin", *arguments)
-    assert status == 0, output
+    status, output, events = await run("admin", *arguments)
+    assert status == 0, output + events
     return output
 
 
-async def run(*arguments: str, within: float = 60) -> tuple[int, str]:
-    """Run `innkeeper …` to its end; return its exit status and all it printed."""
+async def run(*arguments: str, within: float = 60) -> tuple[int, str, str]:
+    """Run `innkeeper …` to its end; return its exit status, all it printed, and what it logged."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innkeeper", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), within)
+        output, events = await asyncio.wait_for(process.communicate(), within)
     except BaseException:
         process.kill()
         await process.wait()
         raise
-    return process.returncode or 0, output.decode()
+    return process.returncode or 0, output.decode(), events.decode()
 
 
 async def eventually(

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -40,19 +39,6 @@ async def reasons(server: Server, last: str) -> list[str]:
     return seen
 
 
-async def another_run(server: Server, pid: int) -> dict[str, Any]:
-    """Return how the server is once it runs as another process than `pid`."""
-    found: dict[str, Any] = {}
-
-    async def look() -> bool:
-        nonlocal found
-        found = await server.view()
-        return found["state"] == "running" and found["pid"] != pid
-
-    await eventually(look, "another run", within=60, otherwise=lambda: str(found))
-    return found
-
-
 async def test_a_game_that_always_crashes_is_started_again_ever_later_and_then_given_up(innkeeper: Innkeeper) -> None:
     server = await innkeeper.api.program(FRAGILE, start=False, crash={"limit": 2})
     await server.order("start")
@@ -83,11 +69,13 @@ async def test_a_stop_ends_the_wait_for_the_next_start(innkeeper: Innkeeper) -> 
     assert view["power"] == "off"
 
 
-async def test_a_killed_game_is_a_crash_and_comes_back_and_a_kill_that_was_ordered_is_none(innkeeper: Innkeeper) -> None:
+async def test_a_killed_game_is_a_crash_and_comes_back_and_a_kill_that_was_ordered_is_none(
+    innkeeper: Innkeeper,
+) -> None:
     server = await innkeeper.api.program(COUNTER, "20")
     pid = (await server.view())["pid"]
     os.kill(pid, signal.SIGKILL)
-    view = await another_run(server, pid)
+    view = await server.another_run(pid)
     assert (view["last_exit"]["signal"], view["last_exit"]["clean"]) == (9, False)
 
     await server.order("kill")
@@ -116,7 +104,7 @@ async def test_after_a_boot_of_the_host_what_ran_runs_again_where_that_is_wanted
     await innkeeper.kill()
     await _lose_power(innkeeper.node_data, pids)
     await innkeeper.start()
-    view = await another_run(ran, pids[0])
+    view = await ran.another_run(pids[0])
     assert view["last_exit"]["reason"] == "the host was restarted"
     assert (await by_hand.until("stopped"))["reason"] == "the host was restarted"
     assert (await stopped.until("stopped"))["last_exit"] is None

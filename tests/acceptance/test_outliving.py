@@ -153,7 +153,7 @@ async def test_a_running_game_is_adopted_and_cannot_be_had_twice(innkeeper: Innk
 
 
 async def test_a_second_innkeeper_is_refused_on_the_same_folder(embedded: Embedded) -> None:
-    status, said = await run("serve", "--data", str(embedded.data), "--listen", "127.0.0.1:0")
+    status, said, _ = await run("serve", "--data", str(embedded.data), "--listen", "127.0.0.1:0")
     assert status == 1
     assert "another process serves" in said
 

@@ -55,7 +55,7 @@ async def test_an_empty_install_says_how_to_get_in_and_has_a_server_to_play_on(
             await alice.leave()
 
 
-async def test_game_servers_are_stopped_at_the_end_where_that_is_asked(tmp_path: Path) -> None:
+async def test_game_servers_stopped_at_the_end_come_back_with_the_next_start(tmp_path: Path) -> None:
     async with Embedded(tmp_path, arguments=("--no-sample", "--stop-servers-on-exit")) as inn:
         server = await inn.api.program(COUNTER, "20")
         pid = (await server.view())["pid"]
@@ -64,12 +64,12 @@ async def test_game_servers_are_stopped_at_the_end_where_that_is_asked(tmp_path:
         assert "Stopping 1 game server(s): inn" in inn.output
         assert "All game servers have stopped." in inn.output
         await inn.start()
-        view = await server.until("stopped")
-        assert view["last_exit"]["clean"] and view["last_exit"]["code"] == 0
-        assert (await server.lines())[-1][1].startswith("last ")
+        view = await server.another_run(pid)
+        assert (view["last_exit"]["code"], view["last_exit"]["clean"]) == (0, True)
+        assert await server.printed("last ") < await server.printed("ready", last=True)
 
 
-async def test_a_node_alone_stops_its_game_servers_at_the_end_where_that_is_asked(
+async def test_a_node_by_itself_stops_its_game_servers_only_where_that_is_asked(
     tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
     async with Separate(tmp_path, postgres_server) as inn:
@@ -82,7 +82,7 @@ async def test_a_node_alone_stops_its_game_servers_at_the_end_where_that_is_aske
         assert await node.end() == 0
         assert not is_alive(pid)
         await inn.start()
-        assert (await server.until("stopped"))["last_exit"]["clean"]
+        assert (await server.another_run(pid))["last_exit"]["clean"]
 
 
 async def test_game_servers_can_be_stopped_with_everything_dead(innkeeper: Innkeeper) -> None:

@@ -106,8 +106,10 @@ def enrol_node(data: Data = DEFAULT_DATA, url: MaybeDatabaseUrl = None, as_json:
 @admin.command("stop-servers")
 def stop_servers(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Stop every game server of a data folder in order, whether the panel and the node live or not."""
+    from innkeeper.kit import log as logs
     from innkeeper.node.main import stop_all_servers
 
+    logs.configure()  # to standard error: what is printed is for whoever reads it
     folder = data / "node" if (data / "node").is_dir() else data
     left = asyncio.run(stop_all_servers(folder.absolute()))
     _print({"left": [str(server) for server in left]}, as_json,
@@ -160,7 +162,9 @@ def _with_tools(data: Path, url: str | None, work: Callable[[Tools], Awaitable[d
     """Do `work` on the database, then have a panel of the same folder read it again."""
     from innkeeper.cli.running import holder_of
     from innkeeper.core.errors import CoreError
+    from innkeeper.kit import log as logs
 
+    logs.configure()
     if url is None and not (data / "innkeeper.db").exists():
         _fail(f"there is no installation in {data}")
 

@@ -106,8 +106,9 @@ class Inbox:
             return
         await self._apply([Changed(cast(Noun, noun), row) for noun, row in note.changes])
         if note.node is not None:
-            self._nodes.heard(self._nodes.by_uuid(note.node).id)
-            self._reconciler.mirror([_observation(seen) for seen in note.servers])
+            node = self._nodes.by_uuid(note.node)
+            self._nodes.heard(node.id)
+            self._reconciler.mirror(node.id, [_observation(seen) for seen in note.servers])
 
     def _missed(self, _count: int) -> None:
         self._tasks.start(self.load(), name="reading everything again", fatal=False)
@@ -129,7 +130,7 @@ class Inbox:
                                                    public_host=enrol.public_host)  # fmt: skip
             return wire.Enrolled(node=node.uuid, secret=secret)
 
-        return await self._answered(answer)
+        return await self._answered("node.enrolment", answer)
 
     async def _hello(self, payload: bytes) -> bytes:
         async def answer() -> wire.Message:
@@ -138,7 +139,7 @@ class Inbox:
             self._tasks.start(self._tell(node.id), name=f"telling node {node.name} its servers", fatal=False)
             return wire.Welcome()
 
-        return await self._answered(answer)
+        return await self._answered("node.greeting", answer)
 
     async def _tell(self, node_id: int) -> None:
         try:
@@ -154,7 +155,7 @@ class Inbox:
             await self._publish(wire.PanelNote(origin=self._origin, node=report.node, servers=report.servers))
             return wire.Acknowledged()
 
-        return await self._answered(answer)
+        return await self._answered("node.report", answer)
 
     async def _samples(self, message: BusMessage) -> None:
         samples = decode(message.payload, wire.Samples)
@@ -169,16 +170,18 @@ class Inbox:
         return self._nodes.by_uuid(uuid)
 
     @staticmethod
-    async def _answered(answer: Any) -> bytes:
-        """Return what `answer` gives, or the refusal that its error means."""
+    async def _answered(what: str, answer: Any) -> bytes:
+        """Return what `answer` gives, or the refusal that its error means, which is logged as one of `what`."""
         try:
             return encode(await answer())
         except NoSuchNode as error:
-            return encode(wire.Refusal(code="unknown_node", message=str(error)))
+            refusal = wire.Refusal(code="unknown_node", message=str(error))
         except CoreError as error:
-            return encode(wire.Refusal(code=error.code, message=str(error), data=error.data))
+            refusal = wire.Refusal(code=error.code, message=str(error), data=error.data)
         except BadMessage as error:
-            return encode(wire.Refusal(code="bad_message", message=str(error)))
+            refusal = wire.Refusal(code="bad_message", message=str(error))
+        log.warning(f"{what}.refused", code=refusal.code, reason=refusal.message)
+        return encode(refusal)
 
 
 def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:

@@ -48,7 +48,11 @@ async def test_statuses_are_told_without_asking_and_in_order(served: Served) -> 
     async with served.socket() as socket:
         await see(served, State.PREPARING)
         frame = await socket.frame()
-        assert frame == {"stream": "status", "type": "status", "data": (await served.get(f"/servers/{served.id}")).json()["data"]}
+        assert frame == {
+            "stream": "status",
+            "type": "status",
+            "data": (await served.get(f"/servers/{served.id}")).json()["data"],
+        }
         assert frame["data"]["status"] == 10
         await see(served, State.STARTING)
         assert await socket.status() == 2

@@ -1,4 +1,4 @@
-"""What core's tests stand on: a whole product on a database of its own, scripted nodes, and a clock that a test moves."""
+"""What core's tests stand on: a whole product on a database of its own, and a clock that a test moves."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

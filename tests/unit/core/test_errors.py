@@ -52,6 +52,8 @@ def test_an_error_says_what_it_was_told_and_keeps_its_data() -> None:
     assert condition(port=7).message == "Another server of the node has this port."
 
 
-@pytest.mark.parametrize(("name", "code"), [("NoSuchServer", "no_such_server"), ("Gone", "gone"), ("PortIsTaken", "port_is_taken")])
+@pytest.mark.parametrize(
+    ("name", "code"), [("NoSuchServer", "no_such_server"), ("Gone", "gone"), ("PortIsTaken", "port_is_taken")]
+)
 def test_snake_case(name: str, code: str) -> None:
     assert snake(name) == code

@@ -9,7 +9,9 @@ import structlog
 from innkeeper.kit.log import configure, get_logger, redact
 
 
-@pytest.mark.parametrize("key", ["password", "new_password", "Authorization", "API_KEY", "token", "node_secret", "sessionToken"])
+@pytest.mark.parametrize(
+    "key", ["password", "new_password", "Authorization", "API_KEY", "token", "node_secret", "sessionToken"]
+)
 def test_what_is_named_like_a_secret_is_not_told(key: str) -> None:
     assert redact(None, "info", {key: "hunter2", "event": "x"}) == {key: "[redacted]", "event": "x"}
 
@@ -20,7 +22,9 @@ def test_the_rest_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_an_event_is_a_line_with_its_facts_and_without_its_secrets(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_is_a_line_with_its_facts_and_without_its_secrets(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = io.StringIO()
     monkeypatch.setattr("sys.stderr", out)
     try:
@@ -41,4 +45,9 @@ def test_an_event_is_a_line_with_its_facts_and_without_its_secrets(as_json: bool
     assert "ValueError: broken" in text
     if as_json:
         first = json.loads(text.splitlines()[0])
-        assert (first["event"], first["level"], first["node"], first["secret"]) == ("node.lost", "warning", 7, "[redacted]")
+        assert (first["event"], first["level"], first["node"], first["secret"]) == (
+            "node.lost",
+            "warning",
+            7,
+            "[redacted]",
+        )

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from innkeeper.kit.terminal import plain
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-PIECES = st.sampled_from(["\x1b", "[", "]", "0;1", "m", "\x07", "\\", "\x9b", "P", "(B", "7", " ", "a", "\t", "é", "\x7f"])
+PIECES = st.sampled_from(
+    ["\x1b", "[", "]", "0;1", "m", "\x07", "\\", "\x9b", "P", "(B", "7", " ", "a", "\t", "é", "\x7f"]
+)
 
 
 @given(st.text() | st.lists(PIECES).map("".join))

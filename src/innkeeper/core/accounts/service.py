@@ -4,6 +4,8 @@ Passwords are hashed by whoever is handed in (Argon2id in the product); failed s
 address, and an unknown name costs as much time as a wrong password.
 """
 
+import asyncio
+import ipaddress
 import re
 from collections import deque
 from datetime import timedelta
@@ -40,6 +42,9 @@ SESSION_LIFE = timedelta(days=7)
 _FAILURES_ALLOWED = 10
 _FAILURE_WINDOW_S = 600.0
 _MAX_COUNTED = 10_000
+_MAX_SESSIONS = 50
+_CHECKED_AT_ONCE = 4
+"""Passwords checked at the same time: each takes 64 MiB and a core."""
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 
@@ -66,18 +71,24 @@ class AccountService:
         self._servers = servers
         self._activity = activity
         self._failures: dict[str, deque[float]] = {}
+        self._checking = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     # -- signing in -------------------------------------------------------------------------------------------------
 
     async def sign_in(self, username: str, password: str, address: str | None) -> tuple[ApiKey, str]:
-        """Return a session key for the account and its secret; raise WrongCredentials, TooManySignIns."""
-        counted = [f"name:{username.lower()[:64]}", *([f"address:{address}"] if address else [])]
+        """Return a session key for the account and its secret; raise WrongCredentials, TooManySignIns.
+
+        An account has so many sessions: one more ends its oldest.
+        """
+        counted = [f"name:{username.lower()[:64]}", *([f"address:{_neighbourhood(address)}"] if address else [])]
         self._refuse_hammering(counted)
         if len(password) > 256:
             raise WrongCredentials
         account = self._access.by_username(username)
         digest = account.password_hash if account and not account.disabled else ""
-        right = await in_thread(self._hasher.verify, digest, password)
+        async with self._checking:
+            self._refuse_hammering(counted)  # the wait may have been long
+            right = await in_thread(self._hasher.verify, digest, password)
         self._refuse_hammering(counted)  # again: guesses made at the same time must not all be answered
         if not right or account is None:
             self._count_failure(counted)
@@ -91,6 +102,9 @@ class AccountService:
             for old in self._access.keys.values():
                 if old.expires_at is not None and old.expires_at < now:
                     work.changed("key", old.id)
+            for old in sorted(self._sessions(account.id), key=lambda one: one.id)[: -(_MAX_SESSIONS - 1)]:
+                await work.access.delete_key(old.id)
+                work.changed("key", old.id)
             key = await work.access.add_key(key)
             work.changed("key", key.id)
         return key, secret
@@ -114,8 +128,8 @@ class AccountService:
                 raise TooManySignIns(retry_after_s=int(failures[0] + _FAILURE_WINDOW_S - now) + 1)
 
     def _count_failure(self, counted: list[str]) -> None:
-        if len(self._failures) > _MAX_COUNTED:
-            self._failures.clear()
+        while len(self._failures) > _MAX_COUNTED:
+            del self._failures[next(iter(self._failures))]  # the one that was counted first
         for name in counted:
             self._failures.setdefault(name, deque(maxlen=_FAILURES_ALLOWED)).append(self._clock.monotonic())
 
@@ -237,6 +251,17 @@ async def _keep_a_superuser(work: Work, before: Account, after: Account | None) 
         others = [account for account in await work.accounts.all() if account.id != before.id]
         if not any(other.superuser and not other.disabled for other in others):
             raise LastSuperuser
+
+
+def _neighbourhood(address: str) -> str:
+    """Return what counts as one address: of IPv6 the network of 64 bits, all of which one household has."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
+        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def check_password(password: str) -> None:

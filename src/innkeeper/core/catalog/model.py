@@ -10,7 +10,6 @@ import msgspec
 
 from innkeeper.core.servers.model import PropertyValue
 
-
 READY_PROOFS = frozenset({"pattern", "query", "port", "output"})
 
 

@@ -178,7 +178,7 @@ def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInva
 def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
     if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029" for letter in value):
         raise refuse("must not hold control characters")
-    if item.min is not None and len(value) < item.min or len(value) > (item.max or _MAX_STRING):
+    if (item.min is not None and len(value) < item.min) or len(value) > (item.max or _MAX_STRING):
         raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")
     if item.type == "command":
         try:

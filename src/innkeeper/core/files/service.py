@@ -116,18 +116,18 @@ class FileService:
             part, size = await self._gateway.read_file(record.server, path, offset, PART)
 
     async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes], ask: Ask) -> None:
+        tasks = TaskSet(f"upload to {str(record.server.uuid)[-4:]}").start_set()
         try:
-            async with TaskSet(f"upload to {str(record.server.uuid)[-4:]}") as tasks, asyncio.timeout(None) as patience:
-                watch = tasks.start(_end_with_right(ask, patience), name="right to upload", fatal=False)
-                try:
-                    await self._take(record, upload, content)
-                finally:
-                    watch.cancel()
+            async with asyncio.timeout(None) as patience:
+                tasks.start(_end_with_right(ask, patience), name="right to upload", fatal=False)
+                await self._take(record, upload, content)
         except BaseException as error:
             await self._give_up(record, upload)
             if isinstance(error, TimeoutError):
                 ask()
             raise
+        finally:
+            await tasks.aclose()
         await self._gateway.finish_upload(record.server, upload, keep=True)
 
     async def _take(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:

@@ -160,8 +160,8 @@ class Reconciler:
                 if record.server.state not in ENDED:
                     await self._observe(record, seen)
 
-    def mirror(self, observations: list[Observation]) -> None:
-        """Take in what another panel has kept already: the read model follows, nothing is written."""
+    def mirror(self, node_id: int, observations: list[Observation]) -> None:
+        """Take in what another panel has kept already of a node's servers: the read model follows, nothing is written."""
         for seen in observations:
             try:
                 record = self._directory.find(seen.uuid)

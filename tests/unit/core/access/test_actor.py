@@ -1,5 +1,7 @@
 """The arithmetic of rights: what an account, its roles, grants and key amount to."""
 
+from collections.abc import Sequence, Set
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,18 +10,30 @@ from innkeeper.core.access.permissions import ALL, ALL_PRODUCT, ALL_SERVER, OWNE
 from innkeeper.kit.ids import uuid7
 from innkeeper.testing.store_samples import NOON, a_grant, an_account
 
-ME, OTHER = an_account(id=7, superuser=False), 8
+OTHER = 8
 SOME = st.frozensets(st.sampled_from(sorted(ALL)), max_size=6)
 
 
-def role(*permissions: str, all_servers: bool = False, servers: set[int] = frozenset()) -> Role:  # type: ignore[assignment]
-    return Role(id=1, uuid=uuid7(), name="role", permissions=frozenset(permissions), all_servers=all_servers,
-                servers=frozenset(servers), members=frozenset({7}))  # fmt: skip
+def role(*permissions: str, all_servers: bool = False, servers: Set[int] = frozenset()) -> Role:
+    return Role(
+        id=1,
+        uuid=uuid7(),
+        name="role",
+        permissions=frozenset(permissions),
+        all_servers=all_servers,
+        servers=frozenset(servers),
+        members=frozenset({7}),
+    )
 
 
-def actor(roles: list[Role] = [], grants: list[Grant] = [], scope: frozenset[str] | None = None, superuser: bool = False) -> Actor:  # noqa: B006
+def actor(
+    roles: Sequence[Role] = (),
+    grants: Sequence[Grant] = (),
+    scope: frozenset[str] | None = None,
+    superuser: bool = False,
+) -> Actor:
     account = an_account(id=7, superuser=superuser)
-    return actor_for(account, roles, grants, scope=scope, owner=OWNER, via="api")
+    return actor_for(account, list(roles), list(grants), scope=scope, owner=OWNER, via="api")
 
 
 def test_an_account_of_its_own_may_nothing_but_with_its_own_servers() -> None:
@@ -30,7 +44,7 @@ def test_an_account_of_its_own_may_nothing_but_with_its_own_servers() -> None:
 
 
 def test_an_owner_may_not_lift_a_suspension() -> None:
-    assert ALL_SERVER - OWNER == {"server.suspend"}
+    assert {"server.suspend"} == ALL_SERVER - OWNER
 
 
 def test_a_superuser_may_everything_everywhere() -> None:

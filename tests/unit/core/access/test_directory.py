@@ -37,7 +37,9 @@ async def test_a_key_ends_at_its_moment_whether_it_was_used_before_or_not(
     house: House, directory: AccessDirectory, clock: FakeClock
 ) -> None:
     ends = clock.now() + timedelta(hours=1)
-    keys = [(await house.product.access.create_key(house.actor(house.root), name="k", expires_at=ends))[1] for _ in range(2)]
+    keys = [
+        (await house.product.access.create_key(house.actor(house.root), name="k", expires_at=ends))[1] for _ in range(2)
+    ]
     clock.advance(minutes=59, seconds=59.999999)
     actor = directory.authenticate(keys[0], "api")
     clock.advance(microseconds=1)
@@ -48,7 +50,9 @@ async def test_a_key_ends_at_its_moment_whether_it_was_used_before_or_not(
         directory.renew(actor)
 
 
-async def test_a_disabled_account_is_out_at_once_and_back_when_enabled(house: House, directory: AccessDirectory) -> None:
+async def test_a_disabled_account_is_out_at_once_and_back_when_enabled(
+    house: House, directory: AccessDirectory
+) -> None:
     guest = await house.account("guest")
     secret = await house.key(guest)
     actor = directory.authenticate(secret, "api")
@@ -90,7 +94,11 @@ async def test_a_deleted_account_takes_its_keys_and_rights_with_it(house: House,
     ("networks", "inside", "outside"),
     [
         (("10.1.2.3",), ["10.1.2.3", "::ffff:10.1.2.3"], ["10.1.2.4", "::10.1.2.3", "::ffff:10.1.2.4"]),
-        (("10.0.0.0/8", "192.168.1.0/24"), ["10.255.0.1", "192.168.1.255", "::ffff:10.0.0.1"], ["192.168.2.1", "11.0.0.1"]),
+        (
+            ("10.0.0.0/8", "192.168.1.0/24"),
+            ["10.255.0.1", "192.168.1.255", "::ffff:10.0.0.1"],
+            ["192.168.2.1", "11.0.0.1"],
+        ),
         (("10.1.2.3/8",), ["10.9.9.9"], ["11.1.2.3"]),
         (("2001:db8::/32",), ["2001:db8:1::5"], ["2001:db9::1", "32.1.13.184"]),
         (("::1",), ["::1"], ["127.0.0.1"]),
@@ -121,7 +129,9 @@ async def test_an_actor_is_renewed_with_the_rights_of_now(house: House, director
     assert directory.renew(actor).on(server.server.id, house.root.id) == set()
 
 
-async def test_whoever_holds_a_stream_open_hears_of_every_change_of_rights(house: House, directory: AccessDirectory) -> None:
+async def test_whoever_holds_a_stream_open_hears_of_every_change_of_rights(
+    house: House, directory: AccessDirectory
+) -> None:
     guest, server, root = await house.account("guest"), await house.server(), house.actor(house.root)
     access, heard = house.product.access, []
     with directory.changes.listen() as listener:
@@ -138,7 +148,9 @@ async def test_whoever_holds_a_stream_open_hears_of_every_change_of_rights(house
         heard.append(await told())
         await access.unshare(root, server, guest.id)
         heard.append(await told())
-        role = await access.create_role(root, name="r", permissions=frozenset({"nodes.read"}), members=frozenset({guest.id}))
+        role = await access.create_role(
+            root, name="r", permissions=frozenset({"nodes.read"}), members=frozenset({guest.id})
+        )
         heard.append(await told())
         await access.delete_role(root, role.uuid)
         heard.append(await told())
@@ -154,7 +166,9 @@ async def test_what_is_loaded_anew_is_what_was_there(house: House, directory: Ac
     guest, server, root = await house.account("guest"), await house.server(), house.actor(house.root)
     await house.share(server, guest, "server.view")
     secret = await house.key(guest)
-    await house.product.access.create_role(root, name="r", permissions=frozenset({"nodes.read"}), members=frozenset({guest.id}))
+    await house.product.access.create_role(
+        root, name="r", permissions=frozenset({"nodes.read"}), members=frozenset({guest.id})
+    )
     again = AccessDirectory(house.database.works, house.clock)
     await again.load()
     assert (again.accounts, again.keys, again.roles, again.grants) == (

@@ -43,13 +43,16 @@ async def keeper(house: House, *permissions: str, all_servers: bool = False, nam
     """Return an account that holds permissions by a role, roles.write and roles.read always."""
     account = await house.account(name)
     await house.product.access.create_role(
-        house.actor(house.root), name=f"of {name}", permissions=of(*permissions, "roles.read", "roles.write"),
-        all_servers=all_servers, members=frozenset({account.id}),
-    )  # fmt: skip
+        house.actor(house.root),
+        name=f"of {name}",
+        permissions=of(*permissions, "roles.read", "roles.write"),
+        all_servers=all_servers,
+        members=frozenset({account.id}),
+    )
     return account
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------------
+# -- keys -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_keys_secret_is_told_once_and_kept_hashed(house: House, access: AccessService) -> None:
@@ -64,7 +67,9 @@ async def test_a_key_carries_no_more_than_the_key_that_makes_it(house: House, ac
     with pytest.raises(CannotGiveMoreThanHeld):
         await access.create_key(narrow, name="wider", permissions=of("server.view", "power.start"))
     assert (await access.create_key(narrow, name="same"))[0].permissions == {"server.view", "nodes.read"}
-    assert (await access.create_key(narrow, name="less", permissions=of("server.view")))[0].permissions == {"server.view"}
+    assert (await access.create_key(narrow, name="less", permissions=of("server.view")))[0].permissions == {
+        "server.view"
+    }
     assert (await access.create_key(narrow, name="none", permissions=of()))[0].permissions == of()
     assert (await access.create_key(house.actor(house.root), name="all"))[0].permissions is None
 
@@ -73,7 +78,9 @@ async def test_a_key_does_not_outgrow_the_networks_and_the_end_of_the_key_that_m
     house: House, access: AccessService, clock: FakeClock
 ) -> None:
     ends = clock.now() + timedelta(days=1)
-    _, secret = await access.create_key(house.actor(house.root), name="bound", networks=("10.0.0.0/8", "::1"), expires_at=ends)
+    _, secret = await access.create_key(
+        house.actor(house.root), name="bound", networks=("10.0.0.0/8", "::1"), expires_at=ends
+    )
     bound = house.product.authority.authenticate(secret, "api", "10.0.0.1")
     heir, _ = await access.create_key(bound, name="heir")
     assert (heir.networks, heir.expires_at) == (("10.0.0.0/8", "::1"), ends)
@@ -138,27 +145,38 @@ async def test_only_ones_own_keys_are_seen_and_revoked(house: House, access: Acc
         await access.revoke_key(house.actor(guest), key.uuid)
 
 
-# -- roles --------------------------------------------------------------------------------------------------------------
+# -- roles ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_role_gives_to_its_members_and_to_nobody_else(house: House, access: AccessService) -> None:
     guest, other, server = await house.account("guest"), await house.account("other"), await house.server()
     role = await access.create_role(
-        house.actor(house.root), name="r", permissions=of("server.view", "nodes.read"), servers=frozenset({server.server.id}),
+        house.actor(house.root),
+        name="r",
+        permissions=of("server.view", "nodes.read"),
+        servers=frozenset({server.server.id}),
         members=frozenset({guest.id}),
-    )  # fmt: skip
+    )
     assert house.product.servers.list(house.actor(guest)) == [server]
     assert house.actor(guest).may("nodes.read")
     assert house.product.servers.list(house.actor(other)) == []
     await access.change_role(house.actor(house.root), msgspec.structs.replace(role, members=frozenset({other.id})))
-    assert (house.product.servers.list(house.actor(guest)), house.product.servers.list(house.actor(other))) == ([], [server])
+    assert (house.product.servers.list(house.actor(guest)), house.product.servers.list(house.actor(other))) == (
+        [],
+        [server],
+    )
     await access.delete_role(house.actor(house.root), role.uuid)
     assert house.product.servers.list(house.actor(other)) == []
 
 
 @pytest.mark.parametrize(
     ("permissions", "all_servers", "on_server"),
-    [(of("nodes.read"), False, False), (of("server.view"), True, False), (of("server.view"), False, True), (ALL, False, False)],
+    [
+        (of("nodes.read"), False, False),
+        (of("server.view"), True, False),
+        (of("server.view"), False, True),
+        (ALL, False, False),
+    ],
 )
 async def test_nobody_makes_a_role_of_what_he_does_not_hold(
     house: House, access: AccessService, permissions: frozenset[str], all_servers: bool, on_server: bool
@@ -168,9 +186,13 @@ async def test_nobody_makes_a_role_of_what_he_does_not_hold(
     servers = frozenset({server.server.id}) if on_server else frozenset()
     with pytest.raises(CannotGiveMoreThanHeld):
         await access.create_role(
-            house.actor(me), name="r", permissions=permissions, all_servers=all_servers, servers=servers,
+            house.actor(me),
+            name="r",
+            permissions=permissions,
+            all_servers=all_servers,
+            servers=servers,
             members=frozenset({me.id}),
-        )  # fmt: skip
+        )
     assert len(access.roles(house.actor(me))) == 1
 
 
@@ -199,14 +221,19 @@ async def test_a_role_that_gives_more_than_one_holds_cannot_be_changed_or_delete
 ) -> None:
     strong = await access.create_role(house.actor(house.root), name="strong", permissions=of("nodes.write"))
     me = await keeper(house, "nodes.read")
-    for weaker in (msgspec.structs.replace(strong, permissions=of()), msgspec.structs.replace(strong, members=frozenset({me.id}))):
+    for weaker in (
+        msgspec.structs.replace(strong, permissions=of()),
+        msgspec.structs.replace(strong, members=frozenset({me.id})),
+    ):
         with pytest.raises(CannotGiveMoreThanHeld):
             await access.change_role(house.actor(me), weaker)
     with pytest.raises(CannotGiveMoreThanHeld):
         await access.delete_role(house.actor(me), strong.uuid)
     weak = await access.create_role(house.actor(me), name="weak", permissions=of("nodes.read"))
     with pytest.raises(CannotGiveMoreThanHeld):
-        await access.change_role(house.actor(me), msgspec.structs.replace(weak, permissions=of("nodes.read", "nodes.write")))
+        await access.change_role(
+            house.actor(me), msgspec.structs.replace(weak, permissions=of("nodes.read", "nodes.write"))
+        )
     await access.delete_role(house.actor(me), weak.uuid)
 
 
@@ -216,12 +243,18 @@ async def test_roles_need_their_permissions(house: House, access: AccessService)
     actor = house.actor(guest)
     with pytest.raises(PermissionIsMissing):
         access.roles(actor)
-    for attempt in (access.create_role(actor, name="x", permissions=of()), access.change_role(actor, role), access.delete_role(actor, role.uuid)):
+    for attempt in (
+        access.create_role(actor, name="x", permissions=of()),
+        access.change_role(actor, role),
+        access.delete_role(actor, role.uuid),
+    ):
         with pytest.raises(PermissionIsMissing):
             await attempt
 
 
-async def test_a_role_of_unknown_members_servers_or_a_taken_name_is_refused(house: House, access: AccessService) -> None:
+async def test_a_role_of_unknown_members_servers_or_a_taken_name_is_refused(
+    house: House, access: AccessService
+) -> None:
     root = house.actor(house.root)
     role = await access.create_role(root, name="r", permissions=of())
     with pytest.raises(RoleNameIsTaken):
@@ -247,7 +280,7 @@ async def test_a_role_outlives_a_deleted_member_and_stays_changeable(house: Hous
     await access.delete_role(root, role.uuid)
 
 
-# -- grants -------------------------------------------------------------------------------------------------------------
+# -- grants ---------------------------------------------------------------------------------------------------------
 
 
 async def sharer(house: House, *permissions: str) -> tuple[Actor, int]:

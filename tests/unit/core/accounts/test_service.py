@@ -44,20 +44,28 @@ class CountingHasher(PlainHasher):
 
 def with_hasher(house: House, hasher: CountingHasher) -> AccountService:
     product = house.product
-    return AccountService(works=house.database.works, clock=house.clock, hasher=hasher, access=product.authority,
-                          servers=product.directory, activity=product.activity)  # fmt: skip
+    return AccountService(
+        works=house.database.works,
+        clock=house.clock,
+        hasher=hasher,
+        access=product.authority,
+        servers=product.directory,
+        activity=product.activity,
+    )
 
 
 async def manager(house: House, *permissions: str) -> Account:
     account = await house.account("manager")
     await house.product.access.create_role(
-        house.actor(house.root), name="managers", permissions=frozenset({"accounts.read", "accounts.write", *permissions}),
+        house.actor(house.root),
+        name="managers",
+        permissions=frozenset({"accounts.read", "accounts.write", *permissions}),
         members=frozenset({account.id}),
-    )  # fmt: skip
+    )
     return account
 
 
-# -- signing in ---------------------------------------------------------------------------------------------------------
+# -- signing in -----------------------------------------------------------------------------------------------------
 
 
 async def test_names_are_taken_in_any_case_and_passwords_as_they_are(house: House, accounts: AccountService) -> None:
@@ -73,7 +81,13 @@ async def test_an_unknown_a_disabled_and_a_mistaken_account_are_told_apart_by_no
     hasher = CountingHasher()
     accounts = with_hasher(house, hasher)
     answers = []
-    for name, password in (("nobody", PASSWORD), ("disabled", PASSWORD), ("root", "wrong"), ("", ""), ("no name at all!", "x")):
+    for name, password in (
+        ("nobody", PASSWORD),
+        ("disabled", PASSWORD),
+        ("root", "wrong"),
+        ("", ""),
+        ("no name at all!", "x"),
+    ):
         with pytest.raises(WrongCredentials) as refused:
             await accounts.sign_in(name, password, None)
         answers.append((refused.value.code, refused.value.message, refused.value.data))
@@ -104,7 +118,9 @@ async def test_after_ten_failures_a_name_is_locked_from_everywhere_whether_it_ex
     await house.account("other")
     await accounts.sign_in("other", PASSWORD, "10.0.0.1")
     clock.advance(seconds=refused.value.data["retry_after_s"])
-    assert await refusals(accounts.sign_in(name, PASSWORD, "10.9.9.9")) == ([] if name == "root" else [WrongCredentials])
+    assert await refusals(accounts.sign_in(name, PASSWORD, "10.9.9.9")) == (
+        [] if name == "root" else [WrongCredentials]
+    )
 
 
 async def test_after_ten_failures_an_address_is_locked_for_every_name(house: House, accounts: AccountService) -> None:
@@ -117,8 +133,8 @@ async def test_after_ten_failures_an_address_is_locked_for_every_name(house: Hou
 
 
 async def test_signing_in_forgives_the_name_its_failures(house: House, accounts: AccountService) -> None:
-    for _ in range(3):
-        for number in range(9):
+    for _round in range(3):
+        for _ in range(9):
             with pytest.raises(WrongCredentials):
                 await accounts.sign_in("root", "wrong", None)
         await accounts.sign_in("root", PASSWORD, None)
@@ -147,13 +163,16 @@ async def test_an_api_key_is_not_ended_by_signing_out(house: House, accounts: Ac
     house.product.authority.authenticate(secret, "api")
 
 
-# -- making and changing ------------------------------------------------------------------------------------------------
+# -- making and changing --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("fields", "refusal"),
     [
-        *[({"username": name}, UsernameIsInvalid) for name in ("", "ab", "x" * 41, "-abc", "a b c", "änne", "abc\n", ".abc")],
+        *[
+            ({"username": name}, UsernameIsInvalid)
+            for name in ("", "ab", "x" * 41, "-abc", "a b c", "änne", "abc\n", ".abc")
+        ],
         ({"username": "ROOT"}, UsernameIsTaken),
         ({"password": "123456789"}, PasswordIsTooWeak),
         ({"password": ""}, PasswordIsTooWeak),
@@ -227,7 +246,9 @@ async def test_nobody_makes_himself_more_than_he_is(house: House, accounts: Acco
     await accounts.change(actor, guest.uuid, password=STRONG, disabled=True)
 
 
-async def test_a_superusers_narrow_key_makes_no_superuser_and_changes_none(house: House, accounts: AccountService) -> None:
+async def test_a_superusers_narrow_key_makes_no_superuser_and_changes_none(
+    house: House, accounts: AccountService
+) -> None:
     other = await house.account("other", superuser=True)
     secret = await house.key(house.root, "accounts.read", "accounts.write")
     narrow = house.product.authority.authenticate(secret, "api")

@@ -23,11 +23,13 @@ MINECRAFT, CUSTOM = CATALOG.get("minecraft"), CATALOG.get("custom")
 def of(package: Package, **given: Any) -> Server:
     """Return a server of that package with the values that the catalogue makes of `given`."""
     runtime, version = CATALOG.choose(package, None, None)
-    values = CATALOG.check_properties(package, {name.replace("_", "-"): value for name, value in given.items()}, current=None)
+    values = CATALOG.check_properties(
+        package, {name.replace("_", "-"): value for name, value in given.items()}, current=None
+    )
     return a_server(1, 1, package=package.name, runtime=runtime.name, version=version, properties=values)
 
 
-# -- choosing -----------------------------------------------------------------------------------------------------------
+# -- choosing -------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_wish_the_default_runtime_and_the_recommended_version_are_chosen() -> None:
@@ -60,7 +62,7 @@ def test_what_there_is_not_is_refused_by_name() -> None:
     assert CATALOG.choose(CUSTOM, None, None)[1] == ""
 
 
-# -- checking values ----------------------------------------------------------------------------------------------------
+# -- checking values ------------------------------------------------------------------------------------------------
 
 NUMBER = Property(name="slots", type="integer", min=1, max=100)
 REAL = Property(name="speed", type="float")
@@ -97,7 +99,10 @@ def test_a_fitting_value_is_kept_as_its_type(item: Property, given_value: Any, k
         *[(REAL, value) for value in (float("nan"), float("inf"), -float("inf"), 10**400, "1", True, 2.0**54)],
         *[(FLAG, value) for value in (1, 0, "True", "yes", None)],
         *[(MODE, value) for value in ("Easy", "", None, 1, ["easy"])],
-        *[(TEXT, value) for value in ("a", "abcdef", 5, None, "a\nb", "a\x00b", "a\x7fb", "a\x85b", "a\u2028b", "a\ud800b", "a\tb")],
+        *[
+            (TEXT, value)
+            for value in ("a", "abcdef", 5, None, "a\nb", "a\x00b", "a\x7fb", "a\x85b", "a\u2028b", "a\ud800b", "a\tb")
+        ],
         *[(COMMAND, value) for value in ("", "  ", "java 'unclosed", [], ["java", 5], ["java\n"], {"argv": []})],
         (Property(name="long"), "x" * 8193),
     ],
@@ -139,14 +144,18 @@ def test_what_belongs_to_the_creation_cannot_change_but_may_be_said_again() -> N
         CATALOG.check_properties(package, {"hardcore": False}, current=values)
 
 
-# -- blueprints ---------------------------------------------------------------------------------------------------------
+# -- blueprints -----------------------------------------------------------------------------------------------------
 
 
 def test_minecrafts_blueprint_is_filled_but_for_what_only_the_node_knows() -> None:
     blueprint = CATALOG.blueprint(of(MINECRAFT, motd="{port} {{ }} {properties.gamemode}"))
     assert blueprint.argv == ["node", "--max-old-space-size={memory_mib}", "{shared:flying-squid}/server.js", "1.21.4"]
     assert blueprint.environment == {"NODE_ENV": "production"}
-    assert (blueprint.stop.command, blueprint.start.ready_when, blueprint.query) == ("stop", "pattern", "minecraft-java")
+    assert (blueprint.stop.command, blueprint.start.ready_when, blueprint.query) == (
+        "stop",
+        "pattern",
+        "minecraft-java",
+    )
     assert blueprint.stop.clean_exit == (0, 130, 143, -2, -15)
     [step] = blueprint.install
     assert (step["key"], step["uses"]) == ("flying-squid", "npm")
@@ -158,8 +167,15 @@ def test_minecrafts_blueprint_is_filled_but_for_what_only_the_node_knows() -> No
 
 
 def test_a_custom_servers_blueprint_is_what_its_user_said() -> None:
-    server = of(CUSTOM, command="./run --port {port} '{\"a\": {\"b\": 1}}' {version} {properties.archive} x}}", ready_when="pattern",
-                ready_text="Ready (50%)", stop_command="quit", stop_signal="SIGINT", archive="{version}.zip")  # fmt: skip
+    server = of(
+        CUSTOM,
+        command='./run --port {port} \'{"a": {"b": 1}}\' {version} {properties.archive} x}}',
+        ready_when="pattern",
+        ready_text="Ready (50%)",
+        stop_command="quit",
+        stop_signal="SIGINT",
+        archive="{version}.zip",
+    )
     blueprint = CATALOG.blueprint(server)
     assert blueprint.argv[:4] == ["./run", "--port", "{port}", '{{"a": {{"b": 1}}}}']
     assert blueprint.argv[4:] == ["{{version}}", "{{properties.archive}}", "x}}}}"]
@@ -202,7 +218,7 @@ def test_whatever_a_value_is_it_reaches_the_config_file_as_text(motd: str) -> No
     assert config.initial["motd"].replace("{{", "{").replace("}}", "}") == motd
 
 
-# -- config files -------------------------------------------------------------------------------------------------------
+# -- config files ---------------------------------------------------------------------------------------------------
 
 
 def test_only_changed_properties_are_written_and_as_they_are() -> None:
@@ -210,7 +226,9 @@ def test_only_changed_properties_are_written_and_as_they_are() -> None:
     values = CATALOG.check_properties(MINECRAFT, {"motd": "{port}", "white-list": True}, current=before.properties)
     after = msgspec.structs.replace(before, properties=values)
     changes = CATALOG.config_changes(after, before.properties)
-    assert changes == [ConfigFile(path="server.properties", format="properties", values={"motd": "{port}", "white-list": "true"})]
+    assert changes == [
+        ConfigFile(path="server.properties", format="properties", values={"motd": "{port}", "white-list": "true"})
+    ]
     assert CATALOG.config_changes(before, before.properties) == []
 
 
@@ -223,8 +241,14 @@ def test_a_property_kept_with_the_server_is_written_nowhere() -> None:
 def test_what_the_package_says_of_a_key_goes_before_the_property() -> None:
     item = Property(name="motd", default="hi", writes=WritesTo("f", "motd"))
     file = ConfigFile(path="f", format="properties", initial={"motd": "fixed"})
-    package = Package(name="p", title="P", runtimes=(Runtime(name="r"),), start=Start(command=("x",)), properties=(item,),
-                      config_files=(file,))  # fmt: skip
+    package = Package(
+        name="p",
+        title="P",
+        runtimes=(Runtime(name="r"),),
+        start=Start(command=("x",)),
+        properties=(item,),
+        config_files=(file,),
+    )
     server = a_server(1, 1, package="p", runtime="r", version="", properties={"motd": "mine"})
     [config] = Catalog([package]).blueprint(server).config
     assert config.initial == {"motd": "fixed"}

@@ -44,7 +44,7 @@ def said(house: House, server: Record, *words: str) -> Block:
     return house.gateway.say(server.server.uuid, *words)
 
 
-# -- where one begins ---------------------------------------------------------------------------------------------------
+# -- where one begins -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("tail", "first"), [(0, 7), (1, 6), (3, 4), (6, 1), (100, 1)])
@@ -60,14 +60,18 @@ async def test_a_tail_of_lines_comes_first_then_what_is_new(
 
 
 @pytest.mark.parametrize("tail", [0, 5])
-async def test_an_empty_console_begins_with_its_first_line(house: House, hub: ConsoleHub, server: Record, tail: int) -> None:
+async def test_an_empty_console_begins_with_its_first_line(
+    house: House, hub: ConsoleHub, server: Record, tail: int
+) -> None:
     async with hub.subscribe(server.server, tail=tail) as subscription:
         said(house, server, "first")
         assert await read(subscription, 1) == [(1, "first")]
 
 
 @pytest.mark.parametrize("resume_from", [-5, 0, 2, 5])
-async def test_one_resumes_after_the_line_one_had_last(house: House, hub: ConsoleHub, server: Record, resume_from: int) -> None:
+async def test_one_resumes_after_the_line_one_had_last(
+    house: House, hub: ConsoleHub, server: Record, resume_from: int
+) -> None:
     said(house, server, "1", "2", "3", "4", "5")
     first = max(0, resume_from) + 1
     async with hub.subscribe(server.server, resume_from=resume_from) as subscription:
@@ -112,7 +116,7 @@ async def test_a_prompt_without_a_line_end_is_a_line(house: House, hub: ConsoleH
         assert await read(subscription, 3) == [(1, "hello"), (2, "> "), (3, "done")]
 
 
-# -- what is lost on the way --------------------------------------------------------------------------------------------
+# -- what is lost on the way ----------------------------------------------------------------------------------------
 
 
 async def test_a_hint_that_something_may_be_missing_sends_everybody_to_the_journal(
@@ -154,10 +158,12 @@ async def test_a_hint_that_comes_while_the_journal_answers_is_not_slept_through(
         console.watchers = [feed]
 
 
-# -- memory -------------------------------------------------------------------------------------------------------------
+# -- memory ---------------------------------------------------------------------------------------------------------
 
 
-async def test_memory_is_bounded_and_the_slow_read_on_from_the_journal(house: House, hub: ConsoleHub, server: Record) -> None:
+async def test_memory_is_bounded_and_the_slow_read_on_from_the_journal(
+    house: House, hub: ConsoleHub, server: Record
+) -> None:
     megabyte = "x" * (1 << 20)
     async with hub.subscribe(server.server) as slow, hub.subscribe(server.server) as quick:
         for number in range(12):
@@ -193,10 +199,12 @@ async def test_what_is_rendered_is_rendered_once_and_shared(house: House, hub: C
     assert rendered == [1]
 
 
-# -- coming and going ---------------------------------------------------------------------------------------------------
+# -- coming and going -----------------------------------------------------------------------------------------------
 
 
-async def test_a_console_is_watched_once_and_until_the_last_has_left(house: House, hub: ConsoleHub, server: Record) -> None:
+async def test_a_console_is_watched_once_and_until_the_last_has_left(
+    house: House, hub: ConsoleHub, server: Record
+) -> None:
     watchers = house.gateway.console(server.server.uuid).watchers
     async with hub.subscribe(server.server) as first:
         assert (len(watchers), first.viewers) == (1, 1)
@@ -218,7 +226,9 @@ async def test_many_who_come_at_once_share_one_watch(house: House, hub: ConsoleH
 
 
 @pytest.mark.parametrize("call", ["watch_console", "tail_console"])
-async def test_who_cannot_be_let_in_leaves_nothing_behind(house: House, hub: ConsoleHub, server: Record, call: str) -> None:
+async def test_who_cannot_be_let_in_leaves_nothing_behind(
+    house: House, hub: ConsoleHub, server: Record, call: str
+) -> None:
     async def offline(*_: object) -> None:
         raise NodeIsOffline
 
@@ -234,7 +244,9 @@ async def test_who_cannot_be_let_in_leaves_nothing_behind(house: House, hub: Con
         assert await read(subscription, 1) == [(1, "again")]
 
 
-async def test_who_goes_while_the_door_is_opened_leaves_it_to_the_next(house: House, hub: ConsoleHub, server: Record) -> None:
+async def test_who_goes_while_the_door_is_opened_leaves_it_to_the_next(
+    house: House, hub: ConsoleHub, server: Record
+) -> None:
     watch_console, opened = house.gateway.watch_console, asyncio.Event()
 
     async def watch_slowly(*ask: object) -> object:

@@ -1,4 +1,4 @@
-"""The hub against a model: whatever is lost or said twice on the way, every subscriber reads the journal, once and in order.
+"""The hub against a model: whatever is lost or repeated on the way, every subscriber reads the journal once, in order.
 
 The feed loses, repeats and never reorders; the journal answers late and in parts; subscribers come, dawdle and go.
 """
@@ -22,16 +22,17 @@ from innkeeper.testing.store_samples import a_server
 LARGE = b"x" * (RING_BYTES // 3) + b"\n"
 """Four of these are more than the hub keeps in memory."""
 LINES = st.sampled_from([b"", b"a", b"\xff\xfe", b"> "])
-SMALL = st.builds(lambda lines, end: b"\n".join(lines) + end, st.lists(LINES, min_size=1, max_size=4), st.sampled_from([b"\n", b"?"]))
+SMALL = st.builds(
+    lambda lines, end: b"\n".join(lines) + end, st.lists(LINES, min_size=1, max_size=4), st.sampled_from([b"\n", b"?"])
+)
 BLOCKS = st.one_of(SMALL, SMALL, SMALL, SMALL, st.just(LARGE))
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("say"), BLOCKS, st.sampled_from(["heard", "heard", "heard", "lost", "repeated"])),
+        st.tuples(st.just("say"), BLOCKS, st.sampled_from(["heard", "heard", "lost", "repeated"])),
         st.tuples(st.just("resync")),
         st.tuples(st.just("join"), st.sampled_from(["tail", "resume"]), st.integers(0, 30), st.integers(0, 6)),
         st.tuples(st.just("leave"), st.integers(0, 5)),
         st.tuples(st.just("rotate"), st.integers(1, 10)),
-        st.tuples(st.just("turn"), st.integers(1, 12)),
     ),
     min_size=5,
     max_size=40,
@@ -138,7 +139,9 @@ class Stage:
             case ("join", how, number, slowness):
                 end = journal.next_seq - 1
                 resume = {"resume_from": min(number, end)} if how == "resume" else {"tail": number}
-                reader = Reader(self.hub.subscribe(self.server, **resume), slowness, end, number if how == "tail" else None)
+                reader = Reader(
+                    self.hub.subscribe(self.server, **resume), slowness, end, number if how == "tail" else None
+                )
                 self.readers.append((reader, self.tasks.start(reader.run(self.node), name="reader", fatal=False)))
             case ("leave", which) if self.readers:
                 reader, task = self.readers.pop(which % len(self.readers))
@@ -149,9 +152,6 @@ class Stage:
                 before = min(journal.first_seq + count, journal.next_seq)
                 self.rotated = self.rotated or before > journal.first_seq
                 journal.forget(before)
-            case ("turn", count):
-                for _ in range(count):
-                    await asyncio.sleep(0)
         for channel in self.hub._channels.values():
             kept = [len(entry.block.payload) for entry in channel.ring]
             assert sum(kept) - max(kept, default=0) <= RING_BYTES
@@ -160,11 +160,12 @@ class Stage:
         """Let everybody read to the end: what was lost on the way is made known by a resync, as the gateway does."""
         self.node.feed([])
         last = self.node.journal.next_seq - 1
-        async with asyncio.timeout(20):
-            while not all(reader.placed and reader.subscription.seq >= last for reader, _ in self.readers):
-                await asyncio.sleep(0)
-            for _ in range(30):  # nothing more may come
-                await asyncio.sleep(0)
+        for _ in range(20_000):
+            if all(reader.placed and reader.subscription.seq >= last for reader, _ in self.readers):
+                break
+            await asyncio.sleep(0)
+        for _ in range(30):  # nothing more may come
+            await asyncio.sleep(0)
         for reader, task in self.readers:
             assert not task.done(), task
             self.check(reader)
@@ -183,7 +184,7 @@ class Stage:
             assert max(0, earliest) <= reader.start <= max(0, latest)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(STEPS, st.integers(0, 1 << 32).map(Random))
 def test_every_subscriber_reads_every_line_once_and_in_order(steps: list[tuple[Any, ...]], random: Random) -> None:
     async def play() -> None:
@@ -192,6 +193,8 @@ def test_every_subscriber_reads_every_line_once_and_in_order(steps: list[tuple[A
         try:
             for step in steps:
                 await stage.do(step)
+                for _ in range(random.choice((0, 1, 3, 30))):
+                    await asyncio.sleep(0)
             await stage.end()
         finally:
             assert await tasks.stop() == ()

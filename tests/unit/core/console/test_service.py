@@ -15,15 +15,32 @@ from tests.unit.core.conftest import server_in
 
 @pytest.mark.parametrize(
     "line",
-    ["", " ", "\t", "say a\nop eve", "say a\rop eve", "say \x00", "say \x1b[2J", "say \x7f", "say \x85op eve", "say \x9b2J",
-     "say \u2028op eve", "say \u2029", "say \ud800", "x" * (MAX_COMMAND_BYTES + 1), "é" * (MAX_COMMAND_BYTES // 2) + "x"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "\t",
+        "say a\nop eve",
+        "say a\rop eve",
+        "say \x00",
+        "say \x1b[2J",
+        "say \x7f",
+        "say \x85op eve",
+        "say \x9b2J",
+        "say \u2028op eve",
+        "say \u2029",
+        "say \ud800",
+        "x" * (MAX_COMMAND_BYTES + 1),
+        "é" * (MAX_COMMAND_BYTES // 2) + "x",
+    ],
+)
 def test_what_is_not_one_line_of_a_game_is_refused(line: str) -> None:
     with pytest.raises(CommandIsInvalid):
         check_command(line)
 
 
-@pytest.mark.parametrize("line", ["say hi", "  say hi", "/op Ä😀", "x" * MAX_COMMAND_BYTES, "é" * (MAX_COMMAND_BYTES // 2)])
+@pytest.mark.parametrize(
+    "line", ["say hi", "  say hi", "/op Ä😀", "x" * MAX_COMMAND_BYTES, "é" * (MAX_COMMAND_BYTES // 2)]
+)
 def test_what_is_one_line_passes(line: str) -> None:
     check_command(line)
 
@@ -102,7 +119,12 @@ async def test_the_last_lines_are_cut_to_their_number(house: House) -> None:
     assert await house.product.console.last_lines(root, server, 5) == []
     house.gateway.say(server.server.uuid, "1", "2", "3")
     house.gateway.say(server.server.uuid, "4", "5")
-    for count, expected in ((1, ["5"]), (3, ["3", "4", "5"]), (5, ["1", "2", "3", "4", "5"]), (50, ["1", "2", "3", "4", "5"])):
+    for count, expected in (
+        (1, ["5"]),
+        (3, ["3", "4", "5"]),
+        (5, ["1", "2", "3", "4", "5"]),
+        (50, ["1", "2", "3", "4", "5"]),
+    ):
         blocks = await house.product.console.last_lines(root, server, count)
         assert [line for block in blocks for line in block.lines()] == expected
 
@@ -130,7 +152,7 @@ async def test_searching_finds_words_in_any_case_and_goes_on_where_it_was_cut(ho
     assert ([line.text for line in found], more) == (["alice left"], None)
 
 
-# -- blocks -------------------------------------------------------------------------------------------------------------
+# -- blocks ---------------------------------------------------------------------------------------------------------
 
 PAYLOADS = st.lists(st.binary(max_size=5).map(lambda line: line.replace(b"\n", b"")), min_size=1).map(b"\n".join)
 

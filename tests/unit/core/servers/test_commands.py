@@ -116,13 +116,15 @@ async def test_of_two_starts_at_once_one_wins(house: House) -> None:
 
 async def test_of_a_deletion_and_a_start_at_once_the_server_is_deleted(house: House) -> None:
     server = await house.server()
-    refused = await refusals(command(house, "delete", server), command(house, "start", server), command(house, "delete", server))
+    refused = await refusals(
+        command(house, "delete", server), command(house, "start", server), command(house, "delete", server)
+    )
     assert refused == [ServerIsDeleted] * 2
     await house.settle()
     assert house.now(server).server.state is State.DELETED
 
 
-# -- suspended ----------------------------------------------------------------------------------------------------------
+# -- suspended ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_suspended_server_stops_and_may_not_start(house: House) -> None:
@@ -163,7 +165,7 @@ async def test_an_owner_does_not_lift_a_suspension(house: House) -> None:
         await house.product.servers.unsuspend(house.actor(guest), server)
 
 
-# -- who ----------------------------------------------------------------------------------------------------------------
+# -- who ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -180,7 +182,7 @@ async def test_a_command_needs_its_own_permission(house: House, name: str) -> No
     assert refused.value.data == {"permission": needed}
 
 
-# -- nodes that are away ------------------------------------------------------------------------------------------------
+# -- nodes that are away --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["start", "reinstall"])

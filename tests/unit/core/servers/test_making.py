@@ -39,7 +39,7 @@ async def narrow(house: House, first: int, last: int) -> None:
     await house.product.nodes.change(house.actor(house.root), house.node.uuid, first_port=first, last_port=last)
 
 
-# -- making -------------------------------------------------------------------------------------------------------------
+# -- making ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_server_is_kept_with_its_installation_and_a_note_of_who_made_it(house: House) -> None:
@@ -75,7 +75,9 @@ async def test_a_server_is_kept_with_its_installation_and_a_note_of_who_made_it(
         ({"limits": Limits(disk_mib=1 << 40)}, LimitIsInvalid),
     ],
 )
-async def test_a_draft_that_makes_no_sense_makes_nothing(house: House, fields: dict[str, Any], refusal: type[Exception]) -> None:
+async def test_a_draft_that_makes_no_sense_makes_nothing(
+    house: House, fields: dict[str, Any], refusal: type[Exception]
+) -> None:
     with pytest.raises(refusal):
         await house.product.servers.create(house.actor(house.root), draft(**fields))
     assert list(house.product.directory.present()) == []
@@ -109,7 +111,7 @@ async def test_a_server_goes_where_there_is_a_node_and_the_fewest_servers(house:
         await servers.create(root, DRAFT)
 
 
-# -- ports --------------------------------------------------------------------------------------------------------------
+# -- ports ----------------------------------------------------------------------------------------------------------
 
 
 async def test_the_games_own_port_is_tried_first_then_the_nodes_range(house: House) -> None:
@@ -157,7 +159,9 @@ async def test_twenty_servers_made_at_once_get_twenty_ports(house: House) -> Non
 
 async def test_of_two_who_ask_for_the_same_port_at_once_one_gets_it(house: House) -> None:
     root = house.actor(house.root)
-    assert await refusals(*(house.product.servers.create(root, draft(port=4000)) for _ in range(3))) == [PortIsTaken] * 2
+    assert (
+        await refusals(*(house.product.servers.create(root, draft(port=4000)) for _ in range(3))) == [PortIsTaken] * 2
+    )
 
 
 async def test_a_port_that_another_panel_took_meanwhile_is_replaced_by_the_next(house: House) -> None:
@@ -179,15 +183,22 @@ async def test_a_port_that_another_panel_took_meanwhile_is_replaced_by_the_next(
     assert (await house.server(name="late")).server.port == chosen[1] != chosen[0]
 
 
-# -- changing -----------------------------------------------------------------------------------------------------------
+# -- changing -------------------------------------------------------------------------------------------------------
 
 
 async def test_what_is_changed_is_kept_told_and_noted_and_the_rest_stays(house: House) -> None:
     server = await house.server(description="old")
-    changed = await house.product.servers.change(house.actor(house.root), server, ServerChanges(name="new", autostart=False))
+    changed = await house.product.servers.change(
+        house.actor(house.root), server, ServerChanges(name="new", autostart=False)
+    )
     now = house.now(server).server
     assert changed == now == house.gateway.desired[now.uuid].server
-    assert (now.name, now.autostart, now.description, now.generation) == ("new", False, "old", server.server.generation + 1)
+    assert (now.name, now.autostart, now.description, now.generation) == (
+        "new",
+        False,
+        "old",
+        server.server.generation + 1,
+    )
     newest = (await house.product.activity.of_server(now.id, None, 1)).items[0]
     assert (newest.action, newest.data) == ("server.changed", {"changed": ["autostart", "name"]})
 
@@ -210,7 +221,9 @@ async def test_a_property_whose_file_cannot_be_written_stays_as_it_was(house: Ho
 async def test_two_properties_changed_at_the_same_time_are_both_changed(house: House) -> None:
     server, root = await house.server(package="minecraft"), house.actor(house.root)
     changes = ({"motd": "new"}, {"max-players": 5}, {"difficulty": "hard"})
-    await asyncio.gather(*(house.product.servers.change(root, server, ServerChanges(properties=one)) for one in changes))
+    await asyncio.gather(
+        *(house.product.servers.change(root, server, ServerChanges(properties=one)) for one in changes)
+    )
     now = house.now(server).server.properties
     assert (now["motd"], now["max-players"], now["difficulty"]) == ("new", 5, "hard")
     assert house.gateway.configs[server.server.uuid]["server.properties"] == {
@@ -254,7 +267,9 @@ async def test_a_port_of_another_server_cannot_be_taken_by_a_change(house: House
 async def test_a_change_on_top_of_an_unseen_one_is_refused(house: House) -> None:
     server = await house.server()
     async with house.database.works() as work:  # another panel, whose note has not come yet
-        await work.servers.update(msgspec.structs.replace(server.server, name="theirs", generation=server.server.generation + 1))
+        await work.servers.update(
+            msgspec.structs.replace(server.server, name="theirs", generation=server.server.generation + 1)
+        )
     with pytest.raises(ServerChangedMeanwhile):
         await house.product.servers.change(house.actor(house.root), server, ServerChanges(name="ours"))
     await house.product.directory.reload(server.server.id)

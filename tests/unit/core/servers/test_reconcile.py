@@ -46,7 +46,7 @@ def said(house: House, record: Record, state: State, order: Operation, *, genera
     return Observation(uuid=record.server.uuid, live=live, generation=generation, order_id=order.uuid, progress=DONE)
 
 
-# -- nodes that hear late -----------------------------------------------------------------------------------------------
+# -- nodes that hear late -------------------------------------------------------------------------------------------
 
 
 async def test_a_command_that_the_node_did_not_hear_is_done_at_the_next_reconciliation(house: House) -> None:
@@ -94,7 +94,7 @@ async def test_telling_a_node_that_is_away_says_so(house: House) -> None:
         await house.reconciler.tell_all(house.node.id)
 
 
-# -- made to be started -------------------------------------------------------------------------------------------------
+# -- made to be started ---------------------------------------------------------------------------------------------
 
 
 async def test_a_server_made_to_be_started_is_installed_then_started(house: House) -> None:
@@ -160,7 +160,7 @@ async def test_one_whose_installation_fails_is_not_started_and_says_why(house: H
     assert (ended.state, ended.reason) == (OperationState.FAILED, "the disk is full")
 
 
-# -- deleting -----------------------------------------------------------------------------------------------------------
+# -- deleting -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_server_of_a_node_that_is_away_is_deleted_when_it_is_back(house: House) -> None:
@@ -209,7 +209,7 @@ async def test_a_late_report_does_not_bring_a_deleted_server_back(house: House) 
     assert house.now(server).live.state is State.DELETED
 
 
-# -- orders that were superseded ----------------------------------------------------------------------------------------
+# -- orders that were superseded ------------------------------------------------------------------------------------
 
 
 async def test_a_report_on_an_older_order_ends_that_order_and_leaves_the_newer_ones_state(house: House) -> None:
@@ -230,12 +230,16 @@ async def test_an_operation_that_has_ended_stays_as_it_ended(house: House) -> No
     uuid = house.gateway.desired[server.server.uuid].server.order_id
     assert uuid is not None
     again = await restarted(house)
-    await again.gateway.see(server.server.uuid, server.live, Progress(state=OperationState.FAILED, reason="no, it did not"))
+    await again.gateway.see(
+        server.server.uuid, server.live, Progress(state=OperationState.FAILED, reason="no, it did not")
+    )
     assert (await again.product.operations.get(uuid)).state is OperationState.DONE
 
 
 @pytest.mark.parametrize("report_first", [True, False])
-async def test_a_report_and_a_command_at_the_same_time_do_not_undo_the_command(house: House, report_first: bool) -> None:
+async def test_a_report_and_a_command_at_the_same_time_do_not_undo_the_command(
+    house: House, report_first: bool
+) -> None:
     server = await house.server(start=True)
     house.gateway.obeys = False
     report = house.gateway.see(server.server.uuid, house.gateway.live(State.STOPPED))
@@ -292,11 +296,20 @@ async def test_the_end_of_an_operation_that_could_not_be_kept_is_kept_with_the_n
 
 def _reconciler(house: House, works: Works) -> Reconciler:
     product = house.product
-    return Reconciler(works=works, clock=house.clock, directory=product.directory, catalog=product.catalog, nodes=product.nodes,
-                      gateway=house.gateway, operations=product.operations, activity=product.activity, tasks=house.tasks)  # fmt: skip
+    return Reconciler(
+        works=works,
+        clock=house.clock,
+        directory=product.directory,
+        catalog=product.catalog,
+        nodes=product.nodes,
+        gateway=house.gateway,
+        operations=product.operations,
+        activity=product.activity,
+        tasks=house.tasks,
+    )
 
 
-# -- what happens unasked -----------------------------------------------------------------------------------------------
+# -- what happens unasked -------------------------------------------------------------------------------------------
 
 
 async def test_a_game_that_ends_cleanly_by_itself_is_meant_to_be_off(house: House) -> None:
@@ -355,14 +368,16 @@ async def test_a_report_makes_its_node_present(house: House) -> None:
     assert house.product.nodes.is_online(house.node.id)
 
 
-# -- what another panel kept --------------------------------------------------------------------------------------------
+# -- what another panel kept ----------------------------------------------------------------------------------------
 
 
 async def test_what_another_panel_kept_is_seen_and_not_written(house: House) -> None:
     server = await house.server(start=True)
     live = house.gateway.live(State.STOPPING)
-    seen = Observation(uuid=server.server.uuid, live=live, generation=server.server.generation, order_id=None, progress=None)
-    house.reconciler.mirror([seen])
+    seen = Observation(
+        uuid=server.server.uuid, live=live, generation=server.server.generation, order_id=None, progress=None
+    )
+    house.reconciler.mirror(house.node.id, [seen])
     assert house.now(server).live == live
     assert house.now(server).server == server.server
 
@@ -375,7 +390,11 @@ async def test_of_older_decisions_and_deleted_servers_nothing_is_mirrored(house:
     live = house.gateway.live(State.CRASHED)
     told = {house.node.uuid: 1, server.server.uuid: server.server.generation - 1, gone.server.uuid: 99}
     house.reconciler.mirror(
-        [Observation(uuid=uuid, live=live, generation=known, order_id=None, progress=None) for uuid, known in told.items()]
+        house.node.id,
+        [
+            Observation(uuid=uuid, live=live, generation=known, order_id=None, progress=None)
+            for uuid, known in told.items()
+        ],
     )
     assert house.now(server).live.state is State.RUNNING
     assert house.now(gone).live.state is State.DELETED

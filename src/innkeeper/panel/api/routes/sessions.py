@@ -12,8 +12,11 @@ from innkeeper.panel.api.params import SignIn
 from innkeeper.panel.http.bearer import address_of
 from innkeeper.panel.http.needs import open_to_all, signed_in
 
+_MAX_SIGN_IN = 16 * 1024
+"""Bytes: whoever signs in is nobody yet."""
 
-@post("/sessions", opt=open_to_all(), tags=["sessions"])
+
+@post("/sessions", opt=open_to_all(), tags=["sessions"], request_max_body_size=_MAX_SIGN_IN)
 async def sign_in(product: House, data: JSONBody[SignIn], request: Request[Any, Any, Any]) -> views.SessionView:
     """Sign in with a username and a password."""
     client = request.scope.get("client")
