@@ -51,11 +51,12 @@ def measure(options: Options, report: Report, serve: Serve, what: str, path: str
         body = answer.read()
     rates, p99s, costs = [], [], []
     bare_rates, bare_p99s, bare_costs = [], [], []
-    for _ in range(options.repeats):
-        bare = raw(options, body)
-        bare_rates.append(bare["requests"] / bare["seconds"])
-        bare_p99s.append(bare["latencies_ms"][1])
-        bare_costs.append(bare["cpu_us"])
+    for repeat in range(options.repeats):
+        if options.with_limit(repeat):
+            bare = raw(options, body)
+            bare_rates.append(bare["requests"] / bare["seconds"])
+            bare_p99s.append(bare["latencies_ms"][1])
+            bare_costs.append(bare["cpu_us"])
         spent: list[float] = []
         with serve.cpu(spent):
             ours = load(options, serve.host, serve.port, path, serve.headers)

@@ -47,20 +47,20 @@ def flood(options: Options, report: Report, serve: Serve, server: dict[str, Any]
     """Measure many lines at once."""
     lines = FEWER_LINES if dialect == "exaroton" and count >= 100 else LINES
     rates, lost, cpu, limits = [], [], [], []
-    for _ in range(options.repeats):
-        limits.append(
-            _rate(raw(Task("127.0.0.1", 0, "", {}, count, "flood", raw=True), f"flood {lines}"), lines, count)
-        )
+    for repeat in range(options.repeats):
+        if options.with_limit(repeat):
+            limits.append(_rate(raw(count, "flood", f"flood {lines}"), lines, count))
         with serve.cpu(cpu), follow(serve, server, dialect, count, "flood") as following:
             serve.command(server, f"flood {lines}")
             result = following()
         rates.append(_rate(result, lines, count))
         lost.append(float(lines * count - sum(result.lines)) if result.in_order else float("nan"))
     name = f"{dialect} {lines:,} to {count}"
-    report.more("console", name, "deliveries/s", rates, limit=max(limits), target=_FLOOD_TARGETS.get((dialect, count)))
+    target = _FLOOD_TARGETS.get((dialect, count))
+    report.more("console", name, "deliveries/s", rates, limit=max(limits), target=target)
     report.less("console", name, "lines lost", lost, target=0)
     micro = [each / (lines * count) * 1e6 for each in cpu]
-    report.less("console", name, "µs cpu/delivery", micro)
+    report.less("console", name, "µs cpu/delivery", micro, target=1e6 / target if target else None)
 
 
 def pace(options: Options, report: Report, serve: Serve, server: dict[str, Any], dialect: str, count: int) -> None:
@@ -69,8 +69,9 @@ def pace(options: Options, report: Report, serve: Serve, server: dict[str, Any],
     lost, cpu = [], []
     ours: list[list[float]] = []
     limits: list[list[float]] = []
-    for _ in range(options.repeats):
-        limits.append(raw(Task("127.0.0.1", 0, "", {}, count, "pace", raw=True), f"pace {RATE} 1").latencies_ms)
+    for repeat in range(options.repeats):
+        if options.with_limit(repeat):
+            limits.append(raw(count, "pace", f"pace {RATE} 1").latencies_ms)
         with serve.cpu(cpu), follow(serve, server, dialect, count, "pace") as following:
             serve.command(server, f"pace {RATE} {PACED_S}")
             result = following()
@@ -140,14 +141,15 @@ def client(task: Task) -> Iterator[Any]:
         process.communicate()
 
 
-def raw(task: Task, order: str) -> Result:
+def raw(count: int, kind: str, order: str) -> Result:
     """Return what the same client gets of the bare way."""
     source = subprocess.Popen([sys.executable, "-m", "bench.limits.fanout"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE)  # fmt: skip
     assert source.stdin is not None
     assert source.stdout is not None
     try:
-        task = msgspec.structs.replace(task, port=int(source.stdout.readline()))
+        port = int(source.stdout.readline())
+        task = Task("127.0.0.1", port, "", {}, count, kind, raw=True)
         with client(task) as following:
             source.stdin.write(order.encode() + b"\n")
             source.stdin.flush()

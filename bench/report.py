@@ -33,9 +33,14 @@ class Figure(msgspec.Struct, kw_only=True):
 
     @property
     def reached(self) -> bool | None:
-        """Whether the best repeat reaches the target; None where there is none."""
+        """Whether the best repeat reaches the target; None where there is none.
+
+        A target of nothing at all (lines lost) has to be reached every time.
+        """
         if self.target is None:
             return None
+        if self.target == 0:
+            return all(value == 0 for value in self.values)
         return self.best <= self.target if self.less_is_better else self.best >= self.target
 
 

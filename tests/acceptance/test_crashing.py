@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.acceptance.innkeepers import (
+    Embedded,
     Innkeeper,
     Server,
     admin,
@@ -60,8 +61,8 @@ async def test_a_game_that_always_crashes_is_started_again_ever_later_and_then_g
     assert (await server.until("running"))["reason"] is None
 
 
-async def test_a_stop_ends_the_wait_for_the_next_start(innkeeper: Innkeeper) -> None:
-    server = await innkeeper.api.program(FRAGILE, start=False)
+async def test_a_stop_ends_the_wait_for_the_next_start(embedded: Embedded) -> None:
+    server = await embedded.api.program(FRAGILE, start=False)
     await server.order("start")
     await server.until("crashed")
     await server.order("stop")
@@ -69,10 +70,10 @@ async def test_a_stop_ends_the_wait_for_the_next_start(innkeeper: Innkeeper) -> 
     assert view["power"] == "off"
 
 
-async def test_a_killed_game_is_a_crash_and_comes_back_and_a_kill_that_was_ordered_is_none(
-    innkeeper: Innkeeper,
+async def test_a_killed_game_comes_back_but_not_one_whose_kill_was_ordered(
+    embedded: Embedded,
 ) -> None:
-    server = await innkeeper.api.program(COUNTER, "20")
+    server = await embedded.api.program(COUNTER, "20")
     pid = (await server.view())["pid"]
     os.kill(pid, signal.SIGKILL)
     view = await server.another_run(pid)

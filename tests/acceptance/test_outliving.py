@@ -86,8 +86,8 @@ async def test_a_game_is_never_interrupted_and_loses_no_line_over_twenty_kills(i
             serving_again.append(time.monotonic() - begun)
         await innkeeper.kill()
         await innkeeper.start()
-        view = await server.until("running")
-        assert (view["pid"], is_alive(pid, born)) == (pid, True)
+        await server.until("running", pid=pid)
+        assert is_alive(pid, born)
         await server.order("stop")
         check(await server.lines(), ended=True)
         await follower.has((await server.lines())[-1][1])
@@ -142,8 +142,7 @@ async def test_a_running_game_is_adopted_and_cannot_be_had_twice(innkeeper: Innk
     before = await server.view()
     await innkeeper.kill()
     await innkeeper.start()
-    after = await server.until("running")
-    assert after["pid"] == before["pid"]
+    await server.until("running", pid=before["pid"])
     refused = await innkeeper.api.ask("POST", f"/servers/{server.id}/start", status=409)
     assert refused["error"]["code"] == "server_is_not_stopped"
     async with ExarotonNode(innkeeper.exaroton_url, innkeeper.api_key) as client:
@@ -175,7 +174,7 @@ async def test_any_one_part_may_be_killed_alone(
                 await eventually(witness.can_look, "the console to be read", within=30)
                 print(f"console read {time.monotonic() - begun:.2f} s after SIGKILL of {part}")
                 assert is_alive(pid, born)
-                assert (await server.until("running"))["pid"] == pid
+                await server.until("running", pid=pid)
             await server.order("stop")
             await follower.has((await server.lines())[-1][1])
         check(await server.lines(), ended=True)

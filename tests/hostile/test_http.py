@@ -214,7 +214,7 @@ def test_hostile_paths_name_nothing(house: House, client: httpx.Client, paths: d
 
 def wander(house: House, client: httpx.Client, paths: dict[str, str], route: Route) -> None:
     for name in [part[1:-1] for part in route.path.split("/") if part.startswith("{")]:
-        for text in PATHS:
+        for text in PATHS if route.method != "OPTIONS" else PATHS[:2]:
             before, _, after = route.path.partition("{" + name + "}")
             where = filled(route._replace(path=before), paths) + text + filled(route._replace(path=after), paths)
             reply = client.request(route.method, where)

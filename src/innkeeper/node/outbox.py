@@ -91,6 +91,7 @@ class Outbox:
     def announce(self) -> None:
         """Take note that everything must be reported again."""
         self._complete = True
+        self._hurry.set()  # who asks is there to hear it
         self._stir()
 
     def greet_again(self) -> None:

@@ -62,6 +62,7 @@ class Inbox:
         heard.append(await bus.serve(wire.PANEL_HELLO, self._hello, name="greetings of nodes", group=PANELS))
         heard.append(await bus.serve(wire.PANEL_REPORT, self._report, name="reports of nodes", group=PANELS))
         heard.append(await bus.subscribe(wire.ANY_SAMPLES, self._samples, name="samples of nodes"))
+        self._tasks.start(reconciler.ask_all(), name="asking nodes what they see", fatal=False)
 
     async def close(self) -> None:
         """Listen no longer; what came already is taken in first."""

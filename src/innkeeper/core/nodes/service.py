@@ -70,6 +70,10 @@ class NodeService:
         require(actor, ProductPermission.NODES_READ)
         return sorted(self._nodes.values(), key=lambda node: node.id)
 
+    def known(self) -> list[Node]:
+        """Return all nodes, for the house itself."""
+        return list(self._nodes.values())
+
     def find(self, actor: Actor, uuid: UUID) -> Node:
         """Return a node; needs `nodes.read`; raise NoSuchNode."""
         require(actor, ProductPermission.NODES_READ)

@@ -15,6 +15,7 @@ from innkeeper.core.catalog.errors import NoSuchPackage, PackageIsBroken
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
 from innkeeper.core.nodes.gateway import Desired, NodeGateway
+from innkeeper.core.nodes.model import Node
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import OperationService, Progress
@@ -103,6 +104,16 @@ class Reconciler:
                     await self.tell_all(node_id)
                 except (NodeIsOffline, NodeFailed) as error:
                     log.warning("node.tell.failed", node=node_id, error=str(error))
+
+    async def ask_all(self) -> None:
+        """Have every node say what it sees: who has just come up knows only what was kept of it."""
+        await asyncio.gather(*(self._ask(node) for node in self._nodes.known()))
+
+    async def _ask(self, node: Node) -> None:
+        try:
+            await self._gateway.announce(node)
+        except (NodeIsOffline, NodeFailed) as error:
+            log.info("node.announce.unheard", node=str(node.uuid), error=str(error))  # it greets when it comes
 
     def _desired(self, server: Server, order: Operation | None) -> Desired | None:
         if server.state in ENDED:

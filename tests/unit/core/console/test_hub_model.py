@@ -26,17 +26,14 @@ SMALL = st.builds(
     lambda lines, end: b"\n".join(lines) + end, st.lists(LINES, min_size=1, max_size=4), st.sampled_from([b"\n", b"?"])
 )
 BLOCKS = st.one_of(SMALL, SMALL, SMALL, SMALL, st.just(LARGE))
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("say"), BLOCKS, st.sampled_from(["heard", "heard", "lost", "repeated"])),
-        st.tuples(st.just("resync")),
-        st.tuples(st.just("join"), st.sampled_from(["tail", "resume"]), st.integers(0, 30), st.integers(0, 6)),
-        st.tuples(st.just("leave"), st.integers(0, 5)),
-        st.tuples(st.just("rotate"), st.integers(1, 10)),
-    ),
-    min_size=5,
-    max_size=40,
+SAY = st.tuples(st.just("say"), BLOCKS, st.sampled_from(["heard", "heard", "lost", "repeated"]))
+JOIN = st.tuples(st.just("join"), st.sampled_from(["tail", "resume"]), st.integers(0, 30), st.integers(0, 6))
+RARE = st.one_of(
+    st.tuples(st.just("resync")),
+    st.tuples(st.just("leave"), st.integers(0, 5)),
+    st.tuples(st.just("rotate"), st.integers(1, 10)),
 )
+STEPS = st.lists(st.one_of(SAY, SAY, SAY, SAY, JOIN, RARE), min_size=10, max_size=40)
 
 
 class UnreliableNode:

@@ -23,14 +23,15 @@ log = get_logger(__name__)
 
 
 def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S) -> Litestar:
-    """Return the application for paths below `/v1`; a WebSocket that was silent for `keep_alive_s` says that it lives."""
+    """Return the application for paths below `/v1`; a WebSocket silent for `keep_alive_s` says that it lives."""
     ids = Ids(product)
     views = Views(product, ids)
     door = Door(product, ids)
 
     @websocket("/servers/{server:str}/websocket", opt=on_server(ServerPermission.VIEW))
     async def stream(socket: WebSocket[Any, Any, Any]) -> None:
-        await ServerStream(socket, socket.state.actor, socket.state.record, product, views, ids, keep_alive_s=keep_alive_s).run()
+        actor, record = socket.state.actor, socket.state.record
+        await ServerStream(socket, actor, record, product, views, ids, keep_alive_s=keep_alive_s).run()
 
     return Litestar(
         [Router("/v1", route_handlers=[AccountRoutes, ServerRoutes, stream])],
