@@ -4,6 +4,7 @@ Filled at start, kept true by the announcements of changes. Whoever holds a stre
 again, so that no stream outlives the right to it.
 """
 
+import asyncio
 import ipaddress
 from datetime import datetime, timedelta
 
@@ -28,6 +29,8 @@ class AccessDirectory:
 
     def __init__(self, works: Works, clock: Clock) -> None:
         self._works = works
+        self._reading = asyncio.Lock()
+        """Two reads of one row must not be taken in in the other order."""
         self._clock = clock
         self.accounts: dict[int, Account] = {}
         self.keys: dict[int, ApiKey] = {}
@@ -55,7 +58,7 @@ class AccessDirectory:
 
     async def apply(self, change: Changed) -> None:
         """Read again what changed; changes of other nouns mean nothing here."""
-        async with self._works() as work:
+        async with self._reading, self._works() as work:
             match change.noun:
                 case "account":
                     account = await work.accounts.get(change.id)
@@ -117,6 +120,12 @@ class AccessDirectory:
             raise NoSuchAccount
         if account.disabled:
             raise AccountIsDisabled
+        return self.powers_of(account, via, scope=scope, key_id=key_id, address=address)
+
+    def powers_of(self, account: Account, via: Via, *, scope: frozenset[str] | None = None, key_id: int | None = None,
+                  address: str | None = None) -> Actor:  # fmt: skip
+        """Return what an account amounts to, disabled or not."""
+        account_id = account.id
         roles = [role for role in self.roles.values() if account_id in role.members]
         grants = list(self.grants.get(account_id, {}).values())
         return actor_for(account, roles, grants, scope=scope, owner=OWNER, via=via, key_id=key_id, address=address)
@@ -143,7 +152,9 @@ class AccessDirectory:
         async with self._works() as work:
             for key_id, at in due.items():
                 await work.access.touch_key(key_id, at)
-                work.changed("key", key_id)
+        for key_id, at in due.items():  # no right changed by that: nobody need look again
+            if key_id in self.keys:
+                self._put_key(key_id, msgspec.structs.replace(self.keys[key_id], last_used_at=at))
 
     def by_username(self, username: str) -> Account | None:
         """Return the account of that name, in any case."""

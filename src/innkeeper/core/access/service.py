@@ -94,10 +94,12 @@ class AccessService:
         return networks or own.networks, expires_at
 
     async def revoke_key(self, actor: Actor, uuid: UUID) -> None:
-        """End one of the actor's own keys at once; raise NoSuchKey."""
+        """End one of the actor's own keys at once; a narrow key ends itself only. Raise NoSuchKey, PermissionIsMissing."""
         key = next((key for key in self.keys(actor) if key.uuid == uuid), None)
         if key is None:
             raise NoSuchKey
+        if key.id != actor.key_id:
+            require_whole_key(actor)
         async with self._works() as work:
             await work.access.delete_key(key.id)
             work.changed("key", key.id)
@@ -214,6 +216,12 @@ def require(actor: Actor, permission: str) -> None:
     """Raise PermissionIsMissing unless the actor holds the product permission."""
     if not actor.may(permission):
         raise PermissionIsMissing(f"The permission {permission} is missing.", permission=str(permission))
+
+
+def require_whole_key(actor: Actor) -> None:
+    """Raise PermissionIsMissing for a key that does not carry all that its account may: it is not the account's hand."""
+    if actor.scope != ALL:
+        raise PermissionIsMissing("A key of limited permissions cannot change its own account.")
 
 
 def check_name(name: str) -> None:

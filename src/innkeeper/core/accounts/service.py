@@ -18,7 +18,7 @@ from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.errors import PermissionIsMissing
 from innkeeper.core.access.model import Actor, ApiKey
 from innkeeper.core.access.permissions import ProductPermission
-from innkeeper.core.access.service import require
+from innkeeper.core.access.service import require, require_whole_key
 from innkeeper.core.accounts.errors import (
     AccountOwnsServers,
     EmailIsInvalid,
@@ -178,6 +178,8 @@ class AccountService:
         """
         account = self.get(actor, uuid)
         own = account.id == actor.account.id
+        if own:
+            require_whole_key(actor)
         if not own or superuser is not None or disabled is not None:
             self._require_power_over(actor, account)
         if superuser is not None and not actor.is_superuser:
@@ -190,8 +192,8 @@ class AccountService:
                 changes["email_verified"] = False
         if password is not None:
             check_password(password)
-            if own and not await in_thread(self._hasher.verify, account.password_hash, current_password or ""):
-                raise WrongCredentials("The current password is wrong.")
+            if own:
+                await self._check_current(account, current_password or "")
             changes["password_hash"] = await in_thread(self._hasher.hash, password)
         if superuser is not None:
             changes["superuser"] = superuser
@@ -238,11 +240,24 @@ class AccountService:
     def _sessions(self, account_id: int) -> list[ApiKey]:
         return [key for key in self._access.keys.values() if key.account_id == account_id and key.kind == "session"]
 
-    @staticmethod
-    def _require_power_over(actor: Actor, account: Account) -> None:
+    async def _check_current(self, account: Account, password: str) -> None:
+        """Raise WrongCredentials unless it is the account's password; guesses count as failed sign-ins do."""
+        counted = [f"name:{account.username.lower()}"]
+        self._refuse_hammering(counted)
+        async with self._checking:
+            right = await in_thread(self._hasher.verify, account.password_hash, password)
+        if not right:
+            self._count_failure(counted)
+            raise WrongCredentials("The current password is wrong.")
+
+    def _require_power_over(self, actor: Actor, account: Account) -> None:
+        """Raise PermissionIsMissing unless the actor may change accounts and holds all that this one does."""
         require(actor, ProductPermission.ACCOUNTS_WRITE)
         if account.superuser and not actor.is_superuser:
             raise PermissionIsMissing("Only a superuser changes superusers.")
+        theirs = self._access.powers_of(account, actor.via)
+        if not (theirs.product <= actor.product and theirs.everywhere <= actor.everywhere):
+            raise PermissionIsMissing("Nobody changes an account that may do more than they may.")
 
 
 async def _keep_a_superuser(work: Work, before: Account, after: Account | None) -> None:

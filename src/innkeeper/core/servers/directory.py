@@ -4,6 +4,7 @@ Lists, single reads and status streams are answered from here, without a query. 
 reports keep it true; `version` grows with every change, so that whoever renders a list knows when it is stale.
 """
 
+import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -32,6 +33,8 @@ class ServerDirectory:
 
     def __init__(self, works: Works) -> None:
         self._works = works
+        self._reading = asyncio.Lock()
+        """Two reads of one row must not be taken in in the other order."""
         self._records: dict[int, Record] = {}
         self._ids: dict[UUID, int] = {}
         self._visible: dict[int, tuple[Actor, int, list[Record]]] = {}
@@ -47,10 +50,11 @@ class ServerDirectory:
 
     async def reload(self, server_id: int) -> None:
         """Read one server again."""
-        async with self._works() as work:
-            server = await work.servers.get(server_id)
-        if server is not None:
-            self._put_server(server)
+        async with self._reading:
+            async with self._works() as work:
+                server = await work.servers.get(server_id)
+            if server is not None:
+                self._put_server(server)
 
     def put_live(self, server_id: int, live: Live) -> Record:
         """Replace what is seen of a server; nothing is told where nothing changed."""

@@ -67,6 +67,14 @@ class LimitIsInvalid(Invalid):
     """A limit is a positive number within reason."""
 
 
+class AddressIsInvalid(Invalid):
+    """This is no IP address."""
+
+
+class DescriptionIsTooLong(Invalid):
+    """A description has at most 2000 characters."""
+
+
 class PortIsTaken(Conflict):
     """Another server of the node has this port."""
 

@@ -5,6 +5,7 @@ Should the node not hear it, it is told again with every reconciliation: what is
 """
 
 import asyncio
+import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -27,6 +28,8 @@ from innkeeper.core.operations.model import Operation, Verb
 from innkeeper.core.operations.service import OperationService
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import (
+    AddressIsInvalid,
+    DescriptionIsTooLong,
     LimitIsInvalid,
     NoPortIsFree,
     PortIsInvalid,
@@ -43,7 +46,7 @@ from innkeeper.core.servers.errors import (
     ServerNameIsInvalid,
 )
 from innkeeper.core.servers.lifecycle import ALIVE, ENDED, RESTARTABLE, STARTABLE, STOPPABLE, State
-from innkeeper.core.servers.model import Limits, Server, ServerChanges, ServerDraft
+from innkeeper.core.servers.model import CrashPolicy, Limits, Server, ServerChanges, ServerDraft
 from innkeeper.core.servers.reconcile import Reconciler
 from innkeeper.core.work import Works
 from innkeeper.kit.clock import Clock
@@ -101,7 +104,10 @@ class ServerService:
         """
         require(actor, ProductPermission.SERVERS_CREATE)
         _check_name(draft.name)
-        _check_limits(draft.limits)
+        _check_limits(draft.limits, draft.crash)
+        _check_description(draft.description)
+        if draft.address is not None:
+            _check_address(draft.address)
         package = self._catalog.get(draft.package)
         runtime, version = self._catalog.choose(package, draft.runtime, draft.version)
         properties = self._catalog.check_properties(package, draft.properties, current=None)
@@ -155,6 +161,10 @@ class ServerService:
             _check_name(given["name"])
         if "limits" in given:
             _check_limits(given["limits"])
+        if "crash" in given:
+            _check_limits(Limits(), given["crash"])
+        if "description" in given:
+            _check_description(given["description"])
         if "port" in given:
             _check_port(given["port"])
         async with self._held(record) as now:
@@ -360,8 +370,22 @@ def _limits(package: Package, given: Limits) -> Limits:
     return given if given.memory_mib else msgspec.structs.replace(given, memory_mib=package.resources.memory_mib)
 
 
-def _check_limits(limits: Limits) -> None:
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        raise AddressIsInvalid(address=address) from error
+
+
+def _check_description(description: str) -> None:
+    if len(description) > 2000:
+        raise DescriptionIsTooLong
+
+
+def _check_limits(limits: Limits, crash: CrashPolicy = CrashPolicy()) -> None:  # noqa: B008 - frozen
     bounds = {"memory_mib": 1 << 24, "cpu_percent": 100_000, "disk_mib": 1 << 30}
+    if not 0 <= crash.limit <= 1000:
+        raise LimitIsInvalid("crash.limit is from 0 to 1000.", limit="crash.limit")
     for name, most in bounds.items():
         value = getattr(limits, name)
         if value is not None and not 1 <= value <= most:
