@@ -8,16 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.acceptance.innkeepers import (
-    Embedded,
-    Innkeeper,
-    Server,
-    admin,
-    eventually,
-    is_alive,
-    keeper_of,
-    programs_in,
-)
+from tests.acceptance.asking import Server
+from tests.acceptance.innkeepers import Embedded, Innkeeper, admin
+from tests.acceptance.looking import eventually, is_alive, keeper_of, programs_in
 from tests.clients.exaroton_python import ExarotonPython
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

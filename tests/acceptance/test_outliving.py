@@ -11,17 +11,9 @@ import psutil
 import pytest
 
 from innkeeper.testing.postgres import PostgresServer
-from tests.acceptance.innkeepers import (
-    Embedded,
-    Follower,
-    Innkeeper,
-    Separate,
-    Server,
-    eventually,
-    is_alive,
-    programs_in,
-    run,
-)
+from tests.acceptance.asking import Follower, Server
+from tests.acceptance.innkeepers import Embedded, Innkeeper, Separate, run
+from tests.acceptance.looking import eventually, is_alive, programs_in
 from tests.clients.bots import Bot, ExarotonNode
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.acceptance.innkeepers import Innkeeper, eventually
+from tests.acceptance.innkeepers import Innkeeper
+from tests.acceptance.looking import eventually
 from tests.clients.bots import Bot, ExarotonNode
 from tests.clients.exaroton_python import ExarotonPython
 

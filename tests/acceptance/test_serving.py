@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from innkeeper.testing.postgres import PostgresServer
-from tests.acceptance.innkeepers import Embedded, Innkeeper, Separate, admin, eventually, is_alive
+from tests.acceptance.innkeepers import Embedded, Innkeeper, Separate, admin
+from tests.acceptance.looking import eventually, is_alive
 from tests.clients.bots import Bot
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

@@ -16,7 +16,7 @@ import msgspec
 
 from innkeeper.bus.inprocess import InProcessBus
 from innkeeper.cli.options import embedded_database
-from innkeeper.cli.running import CannotRun, PidFile, Signals, say, write_ready
+from innkeeper.cli.running import CannotRun, PidFile, Signals, say, settle_memory, write_ready
 from innkeeper.core.errors import CoreError
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.servers.lifecycle import ALIVE, State
@@ -72,6 +72,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             background = TaskSet("serve").start_set()
             exits.push_async_callback(background.aclose)
             signals.reload = lambda: background.start(panel.reload(), name="reading the database again", fatal=False)
+            settle_memory()
             await self._welcome(panel, key, background)
             background.start(panel.wait(), name="the panel", fatal=True)
             await signals.ending.wait()

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from innkeeper.bus.nats import NatsBus
-from innkeeper.cli.running import CannotRun, PidFile, Signals, say, write_ready
+from innkeeper.cli.running import CannotRun, PidFile, Signals, say, settle_memory, write_ready
 from innkeeper.core.errors import CoreError
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.identity import EnrolmentRefused, IdentityUnreadable
@@ -49,6 +49,7 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
             background = TaskSet("panel process").start_set()
             exits.push_async_callback(background.aclose)
             signals.reload = lambda: background.start(panel.reload(), name="reading the database again", fatal=False)
+            settle_memory()
             admin = {"username": key.username, "password": key.password}
             write_ready(self.ready_file, {"url": panel.http.url, "admin": admin, "api_key": key.api_key})
             say("", f"  Innkeeper panel  {panel.http.url}", f"  account          {key.username}",
@@ -82,6 +83,7 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
             except (DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, BusError) as error:
                 raise CannotRun(str(error)) from error
             exits.push_async_callback(node.close)
+            settle_memory()
             write_ready(self.ready_file, {"node": str(node.identity.node)})
             say("", f"  Innkeeper node  {self.name}  {node.identity.node}", "")
             await signals.ending.wait()

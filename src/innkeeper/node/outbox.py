@@ -40,6 +40,8 @@ REQUEST_TIMEOUT = timedelta(seconds=10)
 HEARTBEAT = timedelta(seconds=15)
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
+GATHER_S = 0.05
+"""While an order is under way its steps follow each other closely: those of so long are told together, its end at once."""
 MAX_REPORT_BYTES = 512 * 1024
 ENDED = frozenset({"done", "failed"})
 UNKNOWN = frozenset({"unknown_node", "node_is_unknown"})
@@ -78,10 +80,13 @@ class Outbox:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._settled = asyncio.Event()
+        self._urgent = asyncio.Event()
 
     def changed(self, server: ObservedServer) -> None:
         """Take note that `server` is otherwise now."""
         add(self._pending, server)
+        if server.order is None or server.order.state in ENDED:
+            self._urgent.set()
         self._stir()
 
     def forget(self, server: UUID) -> None:
@@ -152,6 +157,8 @@ class Outbox:
         if self._complete:
             await self._report_completely()
         elif self._pending:
+            await _either(self._urgent, GATHER_S)
+            self._urgent.clear()
             await self._send_changes()
         elif self._beat:
             await self._send([], complete=False)
