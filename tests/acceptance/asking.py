@@ -1,4 +1,4 @@
-"""Our own API as its users have it: servers made, ordered, read, and consoles followed. Knows no more than the API tells."""
+"""Our own API as its users have it: servers made, ordered and read, consoles followed. Knows no more than it tells."""
 
 import asyncio
 import json

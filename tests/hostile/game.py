@@ -4,7 +4,7 @@ No braces: what stands in braces in a command is filled in by Innkeeper.
 """
 
 # Plain and old-fashioned on purpose: it is packed into one argument.
-# ruff: noqa
+# ruff: noqa: PTH109, PTH120, PTH123, PTH211, SIM115, C408, UP031
 import json
 import os
 import sys

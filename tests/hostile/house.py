@@ -1,4 +1,4 @@
-"""A whole Innkeeper for hostile tests: `innkeeper serve` as a process of its own, one game in it, and raw ways to reach it.
+"""A whole Innkeeper for hostile tests: `innkeeper serve` as a process of its own, a game, and raw ways to reach both.
 
 Everything here waits in the calling thread: a hostile client is simplest to read where it does one thing after another.
 Knows the command line, our own API and exaroton's dialect; nothing of what is behind them.
@@ -16,7 +16,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -117,7 +117,7 @@ class House:
         found = []
         for entry in os.scandir(f"/proc/{self.process.pid}/fd"):
             try:
-                target = os.readlink(entry.path)
+                target = str(Path(entry.path).readlink())
             except OSError:  # closed meanwhile
                 continue
             if not target.startswith(("socket:", "anon_inode:")):
@@ -158,12 +158,10 @@ class House:
             yield connection
 
     def say(self, data: bytes, *, patience: float = 20) -> bytes:
-        """Send bytes as they are on a connection of their own; return what comes until it is closed, or silent so long."""
+        """Send bytes as they are on a fresh connection; return what comes until it closes or is silent so long."""
         with self.raw(patience) as connection:
-            try:
+            with suppress(OSError):  # it may hang up while we are talking
                 connection.sendall(data)
-            except OSError:  # it hung up while we were talking, as it may
-                pass
             return heard(connection)
 
     def socket(self, path: str, key: str | None = None, **more: Any) -> ClientConnection:

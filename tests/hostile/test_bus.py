@@ -59,8 +59,20 @@ class PanelOnBus:
 
     def start(self) -> None:
         """Start it and return once it serves."""
-        arguments = ["panel", "--data", str(self._folder / "panel"), "--database", f"sqlite:///{self._folder}/panel.db", "--upgrade",
-                     "--bus", self._bus, "--listen", "127.0.0.1:0", "--ready-file", str(self._ready)]  # fmt: skip
+        arguments = [
+            "panel",
+            "--data",
+            str(self._folder / "panel"),
+            "--database",
+            f"sqlite:///{self._folder}/panel.db",
+            "--upgrade",
+            "--bus",
+            self._bus,
+            "--listen",
+            "127.0.0.1:0",
+            "--ready-file",
+            str(self._ready),
+        ]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "innkeeper", *arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + 40
@@ -148,8 +160,13 @@ async def test_impostors_are_refused_and_written_down(bus: NatsBus, panel: Panel
     await bus.request(wire.PANEL_REPORT, encode(report), WITHIN)
     assert panel.client.get(f"{API}/servers/{made}").json()["state"] != "running"
     assert "node.report.foreign_server" in panel.log
-    nobodys = wire.Report(node=other, session="x", number=2, complete=False, servers=[
-        wire.ObservedServer(uuid=uuid4(), generation=1, phase="running")])  # fmt: skip
+    nobodys = wire.Report(
+        node=other,
+        session="x",
+        number=2,
+        complete=False,
+        servers=[wire.ObservedServer(uuid=uuid4(), generation=1, phase="running")],
+    )
     await bus.request(wire.PANEL_REPORT, encode(nobodys), WITHIN)
     assert "node.report.unknown_server" in panel.log
     panel.alive()

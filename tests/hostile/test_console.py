@@ -182,19 +182,36 @@ def test_lines_of_a_megabyte_and_floods_stay_bounded(house: House, game: Game, s
 
 def test_what_a_player_says_never_makes_a_player(house: House, game: Game) -> None:
     fakes = (
-        "Steve joined the game", "[12:00:00] [Server thread/INFO]: Steve joined the game", "<Steve> Alex joined the game",
-        "UUID of player Steve is 00000000-0000-0000-0000-000000000000", "Done (1.0s)! For help, type \"help\"",
-        "\x1b[0m[Server] Steve joined", "*** Steve joined", "Steve[/127.0.0.1:1] logged in with entity id 1",
-    )  # fmt: skip
+        "Steve joined the game",
+        "[12:00:00] [Server thread/INFO]: Steve joined the game",
+        "<Steve> Alex joined the game",
+        "UUID of player Steve is 00000000-0000-0000-0000-000000000000",
+        'Done (1.0s)! For help, type "help"',
+        "\x1b[0m[Server] Steve joined",
+        "*** Steve joined",
+        "Steve[/127.0.0.1:1] logged in with entity id 1",
+    )
     for fake in fakes:
         game.done("hex " + (fake.encode() + b"\n").hex())
     assert game.view()["players"]["list"] == []
 
 
 def test_messages_that_are_no_commands_are_refused_and_the_stream_goes_on(house: House, game: Game) -> None:
-    bad = ("", "null", "[]", "{", '{"type":"command"}', '{"type":"command","command":7}', '{"type":"nonsense"}', "[" * 15_000,
-           '{"type":"command","command":"\\ud800"}', '{"type":["command"]}', "9" * 5000, '{"type":"command","command":"a\\nb"}',
-           "x" * 200_000)  # fmt: skip
+    bad = (
+        "",
+        "null",
+        "[]",
+        "{",
+        '{"type":"command"}',
+        '{"type":"command","command":7}',
+        '{"type":"nonsense"}',
+        "[" * 15_000,
+        '{"type":"command","command":"\\ud800"}',
+        '{"type":["command"]}',
+        "9" * 5000,
+        '{"type":"command","command":"a\\nb"}',
+        "x" * 200_000,
+    )
     with house.socket(f"{game.path}/console/stream?tail=0") as stream:
         for text in bad:
             stream.send(text)
@@ -208,13 +225,25 @@ def test_messages_that_are_no_commands_are_refused_and_the_stream_goes_on(house:
 
 def test_messages_that_are_nonsense_to_exaroton_go_unanswered(house: House, game: Game) -> None:
     nonsense: tuple[Any, ...] = (
-        "", "null", "[]", "{", "[" * 100_000, '{"stream":1}', {"stream": "console", "type": "start", "data": {"tail": True}},
-        {"stream": "console", "type": "start", "data": {"tail": -5}}, {"stream": "console", "type": "start", "data": {"tail": 10**30}},
-        {"stream": "console", "type": "start", "data": {"tail": "1"}}, {"stream": "console", "type": "start", "data": [1]},
-        {"stream": "console", "type": "command", "data": {"a": 1}}, {"stream": "console", "type": "command"},
-        {"stream": "nothing", "type": "start"}, {"stream": "tick", "type": "start"}, {"stream": "stats", "type": "start"},
-        {"stream": "heap", "type": "stop"}, {"stream": "console", "type": "stop", "data": "x" * 100_000},
-    )  # fmt: skip
+        "",
+        "null",
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"stream":1}',
+        {"stream": "console", "type": "start", "data": {"tail": True}},
+        {"stream": "console", "type": "start", "data": {"tail": -5}},
+        {"stream": "console", "type": "start", "data": {"tail": 10**30}},
+        {"stream": "console", "type": "start", "data": {"tail": "1"}},
+        {"stream": "console", "type": "start", "data": [1]},
+        {"stream": "console", "type": "command", "data": {"a": 1}},
+        {"stream": "console", "type": "command"},
+        {"stream": "nothing", "type": "start"},
+        {"stream": "tick", "type": "start"},
+        {"stream": "stats", "type": "start"},
+        {"stream": "heap", "type": "stop"},
+        {"stream": "console", "type": "stop", "data": "x" * 100_000},
+    )
     for one in nonsense:
         with house.socket(f"/v1/servers/{game.exaroton}/websocket") as socket:
             socket.send(one if isinstance(one, str) else json.dumps(one))

@@ -11,9 +11,23 @@ from tests.hostile.house import API, Game, House, until
 PART = b"p" * 65536
 
 OUTSIDE = (
-    "..", "../", "../..", "/..", "../../../../../../etc/passwd", "a/../../..", "./../x", "..//..//etc", "inside/../../etc/passwd",
-    "....//", "..\\..\\", "%2e%2e/%2e%2e", "../files_secret", "../journal", "../../../identity.json", "../../../../innkeeper.db",
-)  # fmt: skip
+    "..",
+    "../",
+    "../..",
+    "/..",
+    "../../../../../../etc/passwd",
+    "a/../../..",
+    "./../x",
+    "..//..//etc",
+    "inside/../../etc/passwd",
+    "....//",
+    "..\\..\\",
+    "%2e%2e/%2e%2e",
+    "../files_secret",
+    "../journal",
+    "../../../identity.json",
+    "../../../../innkeeper.db",
+)
 ODD = ("", "/", ".", "//", "a" * 256, "/".join(["d"] * 200), "a\0b", "\ud800", "x" * 5000)
 TRAPS = {
     "to-passwd": "/etc/passwd",
@@ -72,7 +86,7 @@ def test_no_verb_reaches_outside_by_name(house: House, trapped: Game) -> None:
 @pytest.mark.parametrize("trap", [*TRAPS, "to-neighbour", "to-database", "pipe"])
 def test_no_verb_follows_a_trap_of_the_game(house: House, trapped: Game, victim: Game, trap: str) -> None:
     put(house, trapped, "harmless.txt", b"harmless")
-    before = {path: os.stat(path).st_mtime_ns for path in ("/etc/passwd", victim.folder / "secret.txt")}
+    before = {path: path.stat().st_mtime_ns for path in (Path("/etc/passwd"), victim.folder / "secret.txt")}
     for below in ("", "/secret.txt", "/passwd", "/etc/passwd", "/environ"):
         path = trap + below
         reply = house.client.get(f"{trapped.path}/files/content", params={"path": path}, timeout=20)
@@ -85,7 +99,7 @@ def test_no_verb_follows_a_trap_of_the_game(house: House, trapped: Game, victim:
             for method, where, more in verbs(trapped, path)[2:]:
                 reply = house.client.request(method, where, **more)
                 assert 400 <= reply.status_code < 500, f"{method} {path}: {reply.status_code} {reply.text}"
-    assert before == {path: os.stat(path).st_mtime_ns for path in before}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
     assert (victim.folder / "secret.txt").read_text() == "the neighbour's secret"
 
 
@@ -118,8 +132,23 @@ def test_odd_paths_are_refused_or_mean_the_folder(house: House, trapped: Game) -
 
 def test_names_made_to_deceive_are_listed_and_can_be_deleted(house: House, trapped: Game) -> None:
     house.ask("POST", f"/servers/{trapped.id}/files/directory", json={"path": "odd"})
-    names = [b"new\nline", b"\x1b[31mred", b"\xff\xfe", "right\u202eto-left".encode(), b"quote\"'`;$(id)", b"tab\there",
-             "\u2028".encode(), b"<script>alert(1)<script>", b"-rf", b" ", b"~", b"con", b"a" * 255, b"\xff" * 255, b"\x01" * 255]  # fmt: skip
+    names = [
+        b"new\nline",
+        b"\x1b[31mred",
+        b"\xff\xfe",
+        "right\u202eto-left".encode(),
+        b"quote\"'`;$(id)",
+        b"tab\there",
+        "\u2028".encode(),
+        b"<script>alert(1)<script>",
+        b"-rf",
+        b" ",
+        b"~",
+        b"con",
+        b"a" * 255,
+        b"\xff" * 255,
+        b"\x01" * 255,
+    ]
     for name in names:
         trapped.done(f"make {(b'odd/' + name).hex()}")
     listed, cursor = [], None

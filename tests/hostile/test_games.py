@@ -47,15 +47,25 @@ def test_a_game_inherits_nothing(house: House, game: Game) -> None:
     for secret in (house.key, house.password, "INNKEEPER_TEST", "VIRTUAL_ENV", "PYTEST", "SSH_", "DATABASE"):
         assert secret not in told, secret
     assert set(world["env"]) <= {
-        "PATH", "HOME", "LANG", "TERM", "USER", "LOGNAME", "SERVER_PORT", "SERVER_ADDRESS", "SERVER_MEMORY_MIB",
-        "INNKEEPER_RUN", "LC_CTYPE", *(name for name in world["env"] if re.fullmatch(r"INNKEEPER_\w*(RUN|MARK)\w*", name)),
-    }  # fmt: skip
+        "PATH",
+        "HOME",
+        "LANG",
+        "TERM",
+        "USER",
+        "LOGNAME",
+        "SERVER_PORT",
+        "SERVER_ADDRESS",
+        "SERVER_MEMORY_MIB",
+        "INNKEEPER_RUN",
+        "LC_CTYPE",
+        *(name for name in world["env"] if re.fullmatch(r"INNKEEPER_\w*(RUN|MARK)\w*", name)),
+    }
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="without root everything runs as one user")
 def test_a_game_cannot_reach_its_keeper_or_the_zygote(house: House, game: Game) -> None:
     uid = seen(house, game)["uid"][0]
-    sockets = [path for path in (house.data / "node").rglob("*.sock")]
+    sockets = [*(house.data / "node").rglob("*.sock")]
     assert sockets
     program = (
         "import os,socket,sys\n"
@@ -136,16 +146,31 @@ def test_a_hostile_archive_ends_in_a_failed_installation_that_says_why(house: Ho
     done = vessel.order("reinstall")
     assert done["state"] == "failed" and done["reason"], done
     assert "Traceback" not in done["reason"] and str(house.folder) not in done["reason"], done["reason"]
-    for path in (Path("/etc/innkeeper-slipped"), Path("/tmp/innkeeper-slipped"), *house.data.rglob("slipped")):  # noqa: S108
+    for path in (Path("/etc/innkeeper-slipped"), Path("/tmp/innkeeper-slipped"), *house.data.rglob("slipped")):
         assert not path.exists(), path
     assert house.rss_mib - before < 100
 
 
 @pytest.mark.parametrize(
     "folder",
-    ["/etc", "/", "/root", "..", "../..", "{imports}/..", "{imports}/../../", "{imports}2", "{data}", "{data}/node", "world",
-     "{imports}/link", "/proc/self", "\\\\host\\share", "{imports}/world/../../.."],
-)  # fmt: skip
+    [
+        "/etc",
+        "/",
+        "/root",
+        "..",
+        "../..",
+        "{imports}/..",
+        "{imports}/../../",
+        "{imports}2",
+        "{data}",
+        "{data}/node",
+        "world",
+        "{imports}/link",
+        "/proc/self",
+        "\\\\host\\share",
+        "{imports}/world/../../..",
+    ],
+)
 def test_only_what_was_opened_to_imports_is_imported(house: House, imports: Path, vessel: Game, folder: str) -> None:
     link = imports / "link"
     if not link.is_symlink():

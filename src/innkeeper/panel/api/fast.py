@@ -1,27 +1,22 @@
-"""The two reads that are asked most, answered before the framework looks at them.
+"""The two reads that are asked most, answered before the framework looks at them (`panel.http.fast`).
 
     GET /servers[?limit=N]        GET /servers/{server}
-
-The same key, the same declaration, the same core calls and the same bytes as the routes; whatever is unusual (a wrong
-key, a missing permission, any other parameter) is left to the routes, which know how to refuse.
 """
 
 from typing import Any
 from uuid import UUID
 
-from litestar import Litestar
-from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope
+from litestar.types import HTTPScope
 
-from innkeeper.core.access.model import Via
+from innkeeper.core.access.model import Actor, Via
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.errors import CoreError
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import PREFIX
 from innkeeper.panel.api.door import CLIENT_HEADER
 from innkeeper.panel.api.handshake import told_in_http
 from innkeeper.panel.api.params import MAX_SERVERS_PAGE
 from innkeeper.panel.api.servers_view import ServerViews
-from innkeeper.panel.http.bearer import bearer_of
+from innkeeper.panel.http.fast import FastApplication, key_of
 from innkeeper.panel.product import Product
 
 _LIST = f"{PREFIX}/servers"
@@ -40,7 +35,7 @@ class FastReads:
         self._permission = permission
 
     def answer(self, scope: HTTPScope) -> bytes | None:
-        """Return the body of the answer 200, None where the routes must see the request."""
+        """Return the body of the answer 200, None where the routes must see the request; raise what core refuses with."""
         path = scope["path"]
         if not path.startswith(_LIST) or scope["method"] != "GET":
             return None
@@ -53,47 +48,33 @@ class FastReads:
         return None
 
     def _list(self, scope: HTTPScope, limit: int) -> bytes | None:
-        key = _key(scope)
-        if key is None:
-            return None
-        try:
-            actor = self._product.authority.authenticate(*key)
-        except CoreError:  # the route says so
-            return None
-        return self._views.page(actor, None, limit)
+        actor = self._actor(scope)
+        return self._views.page(actor, None, limit) if actor is not None else None
 
     def _one(self, scope: HTTPScope, text: str) -> bytes | None:
-        key = _key(scope)
-        if key is None:
+        actor = self._actor(scope)
+        if actor is None:
             return None
         try:
             uuid = UUID(text)
-            actor = self._product.authority.authenticate(*key)
-            record = self._product.servers.find(actor, uuid, self._permission)
-        except (CoreError, ValueError):  # the route says so
+        except ValueError:  # the route says so
             return None
-        return self._views.one(actor, record)
+        return self._views.one(actor, self._product.servers.find(actor, uuid, self._permission))
+
+    def _actor(self, scope: HTTPScope) -> Actor | None:
+        key = key_of(scope)
+        if key is None:
+            return None
+        via: Via = "cli" if (_CLIENT_HEADER, b"cli") in scope["headers"] else "api"
+        return self._product.authority.authenticate(key[0], via, key[1])
 
 
-class ApiApplication(Litestar):
-    """An application that asks `reads` first."""
-
-    reads: FastReads | None = None
+class ApiApplication(FastApplication):
+    """An application whose WebSockets are refused in HTTP."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
-        if scope["type"] == "websocket":
-            await super().__call__(scope, receive, told_in_http(scope, send))
-            return
-        body = self.reads.answer(scope) if self.reads is not None and scope["type"] == "http" else None
-        if body is None:
-            await super().__call__(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": headers}
-        rest: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
-        await send(start)
-        await send(rest)
+        await super().__call__(scope, receive, told_in_http(scope, send) if scope["type"] == "websocket" else send)
 
 
 def _limit(query: bytes) -> int | None:
@@ -105,21 +86,3 @@ def _limit(query: bytes) -> int | None:
         return None
     limit = int(digits)
     return limit if 1 <= limit <= MAX_SERVERS_PAGE else None
-
-
-def _key(scope: HTTPScope) -> tuple[str, Via, str | None] | None:
-    """Return what `AccessDirectory.authenticate` is asked with, None where it is not plain."""
-    secret: str | None = None
-    via: Via = "api"
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            if secret is not None:
-                return None
-            try:
-                secret = bearer_of(value.decode("ascii"))
-            except (CoreError, UnicodeDecodeError):
-                return None
-        elif name == _CLIENT_HEADER:
-            via = "cli" if value == b"cli" else "api"
-    client = scope.get("client")
-    return (secret, via, client[0] if client else None) if secret is not None else None

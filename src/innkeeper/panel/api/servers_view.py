@@ -1,7 +1,6 @@
 """Servers as JSON, encoded once for each that changed and each set of permissions, and joined.
 
-A list costs what has changed since the last one. Bodies are kept for each actor as long as nothing they are made of
-changes; an actor is made anew whenever rights change, so that nothing is shown by a right of before.
+A list costs what has changed since the last one.
 """
 
 from uuid import UUID
@@ -17,14 +16,13 @@ from innkeeper.core.servers.directory import Record
 from innkeeper.kit.pages import decode_integer_cursor, encode_cursor
 from innkeeper.panel.api.views import AccountRef, NodeRef, PlayersView, ServerView, account_ref
 from innkeeper.panel.http.dialect_ids import DialectIds
+from innkeeper.panel.http.rendered import Bodies
 from innkeeper.panel.product import Product
 
-_MOST_BODIES = 2000
 _MOST_PIECES = 20_000
 _NOBODY = UUID(int=0)
 
 _Piece = tuple[int, int, bytes]
-_Body = tuple[Actor, tuple[int, ...], bytes]
 
 
 class ServerViews:
@@ -35,7 +33,7 @@ class ServerViews:
         self._ids = DialectIds(product.secret)
         self._encode = msgspec.json.Encoder().encode
         self._pieces: dict[tuple[int, frozenset[str]], _Piece] = {}
-        self._bodies: dict[tuple[int, str | None, int | None], _Body] = {}
+        self._bodies = Bodies(product)
 
     def view(self, actor: Actor, record: Record) -> ServerView:
         """Return a server as `actor` may see it."""
@@ -57,13 +55,10 @@ class ServerViews:
 
     def page(self, actor: Actor, cursor: str | None, limit: int | None) -> bytes:
         """Return the servers that `actor` may see as one JSON list, `limit` at most; raise BadCursor."""
-        key = (id(actor), cursor, limit)
-        product = self._product
-        stamp = (product.directory.version, product.nodes.version)
-        known = self._bodies.get(key)
-        if known is not None and known[0] is actor and known[1] == stamp:
-            return known[2]
-        records = product.servers.list(actor)
+        return self._bodies.get(actor, (cursor, limit), lambda: self._page(actor, cursor, limit))
+
+    def _page(self, actor: Actor, cursor: str | None, limit: int | None) -> bytes:
+        records = self._product.servers.list(actor)
         after = decode_integer_cursor(cursor)
         if after is not None:
             records = [record for record in records if record.server.id > after]
@@ -71,11 +66,7 @@ class ServerViews:
         if limit is not None and len(records) > limit:
             records = records[:limit]
             following = self._encode(encode_cursor(records[-1].server.id))
-        body = b'{"items":[%b],"next":%b}' % (b",".join([self.one(actor, record) for record in records]), following)
-        if len(self._bodies) >= _MOST_BODIES:
-            self._bodies.clear()
-        self._bodies[key] = (actor, stamp, body)
-        return body
+        return b'{"items":[%b],"next":%b}' % (b",".join([self.one(actor, record) for record in records]), following)
 
     def _node(self, node_id: int) -> Node | None:
         try:

@@ -2,10 +2,12 @@
 
 import msgspec
 
+from innkeeper.core.access.model import Actor
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.panel.dialects.exaroton.ids import Ids, software_id
+from innkeeper.panel.http.rendered import Bodies
 from innkeeper.panel.product import Product
 
 OFFLINE, ONLINE, STARTING, STOPPING, RESTARTING, SAVING, LOADING, CRASHED, PENDING, TRANSFERRING, PREPARING = range(11)
@@ -27,6 +29,8 @@ STATUS: dict[State, int] = {
 }
 WITHOUT_ADDRESS = frozenset({OFFLINE, CRASHED})
 """Statuses in which `host` and `port` are null. ref: "only available if the server is online"."""
+
+_MOST_ENCODED = 20_000
 
 
 class AccountView(msgspec.Struct, frozen=True):
@@ -79,7 +83,8 @@ class Views:
     def __init__(self, product: Product, ids: Ids) -> None:
         self._product = product
         self._ids = ids
-        self._encoded: dict[tuple[int, bool], tuple[int, bytes]] = {}
+        self._encoded: dict[tuple[int, bool], tuple[int, int, bytes]] = {}
+        self._bodies = Bodies(product)
 
     def account(self, account: Account) -> AccountView:
         """Return an account; this installation has no ledger, so nobody has credits."""
@@ -110,11 +115,23 @@ class Views:
 
     def encoded(self, record: Record, *, shared: bool) -> bytes:
         """Return a server as JSON, made once for each change."""
-        key = (record.server.id, shared)
+        key, nodes = (record.server.id, shared), self._product.nodes.version
         known = self._encoded.get(key)
-        if known is None or known[0] != record.version:
-            known = self._encoded[key] = (record.version, msgspec.json.encode(self.server(record, shared=shared)))
-        return known[1]
+        if known is not None and known[0] == record.version and known[1] == nodes:
+            return known[2]
+        if len(self._encoded) >= _MOST_ENCODED:
+            self._encoded.clear()
+        encoded = msgspec.json.encode(self.server(record, shared=shared))
+        self._encoded[key] = (record.version, nodes, encoded)
+        return encoded
+
+    def list(self, actor: Actor) -> bytes:
+        """Return the servers that `actor` may see, in their envelope."""
+        return self._bodies.get(actor, "servers", lambda: self._list(actor))
+
+    def _list(self, actor: Actor) -> bytes:
+        mine, records = actor.account.id, self._product.servers.list(actor)
+        return success(b"[%b]" % b",".join([self.encoded(record, shared=record.server.owner_id != mine) for record in records]))
 
 
 def success(data: bytes) -> bytes:

@@ -1,0 +1,43 @@
+"""The two reads that are asked most, answered before the framework looks at them (`panel.http.fast`).
+
+    GET /v1/servers[/]        GET /v1/servers/{server}[/]
+"""
+
+from litestar.types import HTTPScope
+
+from innkeeper.core.access.permissions import ServerPermission
+from innkeeper.panel.dialects.exaroton.ids import Ids
+from innkeeper.panel.dialects.exaroton.views import Views, success
+from innkeeper.panel.http.fast import key_of
+from innkeeper.panel.product import Product
+
+_LIST = "/v1/servers"
+_ONE = f"{_LIST}/"
+
+
+class FastReads:
+    """Answers what it can."""
+
+    def __init__(self, product: Product, views: Views, ids: Ids, permission: ServerPermission) -> None:
+        """`permission` is what the route of a single server declares."""
+        self._product = product
+        self._views = views
+        self._ids = ids
+        self._permission = permission
+
+    def answer(self, scope: HTTPScope) -> bytes | None:
+        """Return the body of the answer 200, None where the routes must see the request; raise what core refuses with."""
+        path = scope["path"]
+        if not path.startswith(_LIST) or scope["method"] != "GET":
+            return None
+        rest = path[len(_ONE) :].removesuffix("/")
+        if (not rest and path not in (_LIST, _ONE)) or not path.startswith(_ONE[: len(path)]) or "/" in rest:
+            return None
+        key = key_of(scope)
+        if key is None:
+            return None
+        actor = self._product.authority.authenticate(key[0], "exaroton", key[1])
+        if not rest:
+            return self._views.list(actor)
+        record = self._product.servers.get(actor, self._ids.server(rest), self._permission)
+        return success(self._views.encoded(record, shared=record.server.owner_id != actor.account.id))
