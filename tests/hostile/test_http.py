@@ -42,7 +42,8 @@ BODIES: dict[str, bytes] = {
     "huge float": b'{"port": 1e400, "wait": -1e400, "name": 1e308}',
     "NaN": b'{"port": NaN, "memory_mib": Infinity}',
     "not UTF-8": b'{"name": "\xff\xfe", "command": "\x80", "path": "\xed\xa0\x80"}',
-    "NUL": b'{"name": "a\\u0000b", "command": "a\\u0000b", "path": "a\\u0000b", "source": "\\u0000", "target": "\\u0000"}',
+    "NUL": b'{"name": "a\\u0000b", "command": "a\\u0000b", "path": "a\\u0000b",'
+    b' "source": "\\u0000", "target": "\\u0000"}',
     "raw NUL": b'{"name": "\x00"}',
     "lone surrogates": b'{"name": "\\ud800", "username": "\\udfff", "password": "\\ud800\\ud800", "command": "\\udc00",'
     b' "path": "\\ud800", "source": "\\ud800", "target": "\\udc80", "package": "\\ud800"}',
@@ -346,7 +347,8 @@ PROTOCOL = {
     "a star": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
     "no host": b"GET /api/innkeeper/v1/status HTTP/1.1\r\n\r\n",
     "dots": b"GET /api/innkeeper/v1/servers/../../../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
-    "two lengths": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}",
+    "two lengths": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+    b"Content-Length: 9\r\n\r\n{}",
     "length and chunks": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/account HTTP/1.1\r\nHost: x\r\n\r\n",
     "negative length": b"POST /api/innkeeper/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",

@@ -128,7 +128,10 @@ def test_an_upload_ends_with_the_right_to_it_even_where_nothing_comes(
 def test_a_slow_download_ends_with_the_right_to_it(house: House, game: Game, guest: Guest, how: str) -> None:
     reply = house.client.put(f"{game.path}/files/content", params={"path": "secrets.bin"}, content=PART * 400)
     assert reply.status_code == 204
-    request = f"GET {game.path}/files/content?path=secrets.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {guest.key}\r\n\r\n"
+    request = (
+        f"GET {game.path}/files/content?path=secrets.bin HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {guest.key}\r\n\r\n"
+    )
     with house.raw(SOON_S) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.sendall(request.encode())

@@ -74,9 +74,11 @@ def test_nobody_gets_in_without_a_key_in_the_header(house: House, game: Game, ro
         ("?ticket=" + "A" * 6000, {}),
         ("?ticket=", {}),
     ):
-        with pytest.raises((InvalidStatus, ConnectionClosed, TimeoutError)) as refusal:
-            with connect(url + query, additional_headers=headers, open_timeout=10, proxy=None) as socket_:
-                socket_.recv(timeout=10)
+        with (
+            pytest.raises((InvalidStatus, ConnectionClosed, TimeoutError)) as refusal,
+            connect(url + query, additional_headers=headers, open_timeout=10, proxy=None) as socket_,
+        ):
+            socket_.recv(timeout=10)
         if isinstance(refusal.value, InvalidStatus):
             assert refusal.value.response.status_code in (401, 403), (query, headers)
 

@@ -4,19 +4,20 @@ from typing import Any
 from uuid import uuid4
 
 from litestar import Litestar, Request, Response, Router, WebSocket, websocket
-from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.errors import CoreError
 from innkeeper.kit.log import get_logger
-from innkeeper.panel.dialects.exaroton.auth import Door, provide_actor, provide_record
+from innkeeper.panel.dialects.exaroton.auth import Door, dependencies
 from innkeeper.panel.dialects.exaroton.errors import rendered
+from innkeeper.panel.dialects.exaroton.fast import FastReads
 from innkeeper.panel.dialects.exaroton.ids import Ids
 from innkeeper.panel.dialects.exaroton.routes import JSON, AccountRoutes, ServerRoutes
 from innkeeper.panel.dialects.exaroton.stream import KEEP_ALIVE_S, ServerStream
 from innkeeper.panel.dialects.exaroton.views import Views, failure
-from innkeeper.panel.http.needs import on_server
+from innkeeper.panel.http.fast import FastApplication
+from innkeeper.panel.http.needs import Needs, on_server
 from innkeeper.panel.product import Product
 
 log = get_logger(__name__)
@@ -33,20 +34,18 @@ def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S
         actor, record = socket.state.actor, socket.state.record
         await ServerStream(socket, actor, record, product, views, ids, keep_alive_s=keep_alive_s).run()
 
-    return Litestar(
+    application = FastApplication(
         [Router("/v1", route_handlers=[AccountRoutes, ServerRoutes, stream])],
         guards=[door.check],
-        dependencies={
-            "actor": Provide(provide_actor),
-            "record": Provide(provide_record),
-            "product": Provide(lambda: product, sync_to_thread=False, use_cache=True),
-            "views": Provide(lambda: views, sync_to_thread=False, use_cache=True),
-        },
+        dependencies=dependencies(product, views),
         exception_handlers={CoreError: refuse, HTTPException: refuse_http, Exception: confess},
         openapi_config=None,
         request_max_body_size=None,
         logging_config=None,
     )
+    needs: Needs = ServerRoutes.get_server.opt["needs"]
+    application.reads = FastReads(product, views, ids, ServerPermission(needs.permission or ""))
+    return application
 
 
 def refuse(_request: Request[Any, Any, Any], error: CoreError) -> Response[bytes]:

@@ -12,7 +12,6 @@ from innkeeper.panel.http.fast import key_of
 from innkeeper.panel.product import Product
 
 _LIST = "/v1/servers"
-_ONE = f"{_LIST}/"
 
 
 class FastReads:
@@ -30,14 +29,15 @@ class FastReads:
         path = scope["path"]
         if not path.startswith(_LIST) or scope["method"] != "GET":
             return None
-        rest = path[len(_ONE) :].removesuffix("/")
-        if (not rest and path not in (_LIST, _ONE)) or not path.startswith(_ONE[: len(path)]) or "/" in rest:
+        rest = path[len(_LIST) :]
+        text = rest[1:].removesuffix("/")
+        if (rest and rest[0] != "/") or "/" in text:
             return None
         key = key_of(scope)
         if key is None:
             return None
         actor = self._product.authority.authenticate(key[0], "exaroton", key[1])
-        if not rest:
-            return self._views.list(actor)
-        record = self._product.servers.get(actor, self._ids.server(rest), self._permission)
+        if rest in ("", "/"):
+            return self._views.servers(actor)
+        record = self._product.servers.get(actor, self._ids.server(text), self._permission)
         return success(self._views.encoded(record, shared=record.server.owner_id != actor.account.id))

@@ -4,23 +4,14 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, post, route
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
-from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.console.model import Block
-from innkeeper.core.servers.directory import Record
 from innkeeper.kit.terminal import plain
-from innkeeper.panel.dialects.exaroton.views import LogView, Views, success
+from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
+from innkeeper.panel.dialects.exaroton.views import LogView, success
 from innkeeper.panel.http.bodies import read_json
 from innkeeper.panel.http.needs import on_server, signed_in
-from innkeeper.panel.product import Product
-
-Asker = NamedDependency[SkipValidation[Actor]]
-Reached = NamedDependency[SkipValidation[Record]]
-House = NamedDependency[SkipValidation[Product]]
-Shown = NamedDependency[SkipValidation[Views]]
 
 JSON = "application/json"
 LOG_LINES = 50_000
@@ -58,7 +49,7 @@ class ServerRoutes(Controller):
     @get("/", opt=signed_in())
     async def list_servers(self, actor: Asker, views: Shown) -> Response[bytes]:
         """Return every server the account may see. ref: List servers."""
-        return Response(views.list(actor), status_code=200, media_type=JSON)
+        return Response(views.servers(actor), status_code=200, media_type=JSON)
 
     @get("/{server:str}", opt=on_server(ServerPermission.VIEW))
     async def get_server(self, actor: Asker, record: Reached, views: Shown) -> Response[bytes]:

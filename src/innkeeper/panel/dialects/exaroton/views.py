@@ -125,11 +125,11 @@ class Views:
         self._encoded[key] = (record.version, nodes, encoded)
         return encoded
 
-    def list(self, actor: Actor) -> bytes:
+    def servers(self, actor: Actor) -> bytes:
         """Return the servers that `actor` may see, in their envelope."""
-        return self._bodies.get(actor, "servers", lambda: self._list(actor))
+        return self._bodies.get(actor, "servers", lambda: self._servers(actor))
 
-    def _list(self, actor: Actor) -> bytes:
+    def _servers(self, actor: Actor) -> bytes:
         mine, records = actor.account.id, self._product.servers.list(actor)
         return success(b"[%b]" % b",".join([self.encoded(record, shared=record.server.owner_id != mine) for record in records]))
 
