@@ -48,7 +48,8 @@ def reset_password(
     data: Data = DEFAULT_DATA,
     url: MaybeDatabaseUrl = None,
     password: Annotated[
-        str | None, typer.Option(help="The new one; else a random one is made and printed.", envvar="INNKEEPER_NEW_PASSWORD")
+        str | None,
+        typer.Option(help="The new one; else a random one is made and printed.", envvar="INNKEEPER_NEW_PASSWORD"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,8 +113,11 @@ def stop_servers(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     logs.configure()  # to standard error: what is printed is for whoever reads it
     folder = data / "node" if (data / "node").is_dir() else data
     left = asyncio.run(stop_all_servers(folder.absolute()))
-    _print({"left": [str(server) for server in left]}, as_json,
-           "No game server is running." if not left else f"{len(left)} game server(s) would not end.")  # fmt: skip
+    _print(
+        {"left": [str(server) for server in left]},
+        as_json,
+        "No game server is running." if not left else f"{len(left)} game server(s) would not end.",
+    )
     if left:
         raise SystemExit(1)
 
@@ -121,7 +125,9 @@ def stop_servers(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
 class Tools:
     """The services that administration needs, without a node."""
 
-    def __init__(self, accounts: "AccountService", access: "AccessService", authority: "AccessDirectory", nodes: "NodeService") -> None:
+    def __init__(
+        self, accounts: "AccountService", access: "AccessService", authority: "AccessDirectory", nodes: "NodeService"
+    ) -> None:
         self.accounts = accounts
         self.access = access
         self.authority = authority
@@ -149,7 +155,9 @@ async def open_tools(url: str) -> AsyncIterator[Tools]:
         authority = AccessDirectory(works, clock)
         await authority.load()
         yield Tools(
-            AccountService(works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=servers, activity=activity),
+            AccountService(
+                works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=servers, activity=activity
+            ),
             AccessService(works=works, clock=clock, directory=authority, servers=servers, activity=activity),
             authority,
             NodeService(works=works, clock=clock, servers=servers, activity=activity),

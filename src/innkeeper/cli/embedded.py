@@ -1,11 +1,11 @@
 """`innkeeper serve`: a panel and a node in one process, everything in one folder.
 
-    DATA/            0711
-    ├── innkeeper.db 0600   accounts, servers, history (SQLite)
-    ├── first-key    0600   the API key that is printed
-    ├── panel.pid    0600   held while the panel lives
-    ├── url          0600   where it serves, or served last, for the commands on this host
-    └── node/               what the node keeps: see `node.layout`
+DATA/            0711
+├── innkeeper.db 0600   accounts, servers, history (SQLite)
+├── first-key    0600   the API key that is printed
+├── panel.pid    0600   held while the panel lives
+├── url          0600   where it serves, or served last, for the commands on this host
+└── node/               what the node keeps: see `node.layout`
 """
 
 from contextlib import AsyncExitStack
@@ -79,11 +79,19 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             await self._part(panel, node)
 
     async def _open_panel(self, bus: InProcessBus, identity: Identity) -> Panel:
-        options = PanelOptions(database_url=embedded_database(self.data), host=self.host, port=self.port,
-                               proxies=self.proxies, packages=self.packages, settings=Settings(server_domain=self.domain))  # fmt: skip
+        options = PanelOptions(
+            database_url=embedded_database(self.data),
+            host=self.host,
+            port=self.port,
+            proxies=self.proxies,
+            packages=self.packages,
+            settings=Settings(server_domain=self.domain),
+        )
 
         async def own_node(nodes: Any) -> None:
-            await nodes.ensure_own("local", identity.node, identity.secret, address=self.game_address, public_host=self.public_host)
+            await nodes.ensure_own(
+                "local", identity.node, identity.secret, address=self.game_address, public_host=self.public_host
+            )
 
         try:
             return await Panel.open(options, bus, upgrade_first=True, own_node=own_node)
@@ -115,7 +123,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
         )
         for record in panel.product.directory.present():
             if record.server.name == SAMPLE and record.server.port:
-                say(f"  Minecraft    {self.public_host or record.server.address}:{record.server.port}   (server \"{SAMPLE}\")")
+                host = panel.product.nodes.host_of(record.server)
+                say(f'  Minecraft    {host}:{record.server.port}   (server "{SAMPLE}")')
         say("")
         if sample is not None:
             background.start(_tell_progress(panel, sample), name="progress of the sample", fatal=False)
@@ -123,9 +132,14 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     async def _make_sample(self, panel: Panel) -> Server:
         account = next(iter(panel.product.authority.accounts.values()))
         actor = panel.product.authority.actor_of(account.id, "system")
-        draft = ServerDraft(name=SAMPLE, package="minecraft", runtime="flying-squid", start=True,
-                            description="The sample server: join it, or delete it.",
-                            properties={"motd": "Welcome to the inn"})  # fmt: skip
+        draft = ServerDraft(
+            name=SAMPLE,
+            package="minecraft",
+            runtime="flying-squid",
+            start=True,
+            description="The sample server: join it, or delete it.",
+            properties={"motd": "Welcome to the inn"},
+        )
         server, _ = await panel.product.servers.create(actor, draft)
         return server
 
@@ -139,8 +153,10 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
         elif not alive:
             say("Innkeeper ends. No game server is running.")
         else:
-            say(f"Innkeeper ends. {len(alive)} game server(s) go on running: {', '.join(alive)}",
-                f"Stop them with: innkeeper admin stop-servers --data {self.data}")  # fmt: skip
+            say(
+                f"Innkeeper ends. {len(alive)} game server(s) go on running: {', '.join(alive)}",
+                f"Stop them with: innkeeper admin stop-servers --data {self.data}",
+            )
 
 
 async def _tell_progress(panel: Panel, server: Server) -> None:

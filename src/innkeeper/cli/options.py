@@ -5,23 +5,30 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[Path, typer.Option(help="The folder that holds everything of this installation.", envvar="INNKEEPER_DATA")]
+Data = Annotated[
+    Path, typer.Option(help="The folder that holds everything of this installation.", envvar="INNKEEPER_DATA")
+]
 ReadyFile = Annotated[Path | None, typer.Option(help="Written, readable by its owner only, when ready to serve.")]
 JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Log events as JSON, a line each.")]
 Listen = Annotated[str, typer.Option(help="HOST:PORT that the panel listens on; port 0 asks the system for one.")]
 GameAddress = Annotated[str, typer.Option(help="Address that new game servers listen on; 0.0.0.0 lets everybody in.")]
 PublicHost = Annotated[str, typer.Option(help="What players type to reach this host; empty: the game address.")]
 Imports = Annotated[
-    list[Path] | None, typer.Option("--imports", help="A folder of this host that servers may be installed from; repeatable.")
+    list[Path] | None,
+    typer.Option("--imports", help="A folder of this host that servers may be installed from; repeatable."),
 ]
 Packages = Annotated[Path | None, typer.Option(help="A folder with game packages of your own.")]
-BusUrl = Annotated[str, typer.Option("--bus", help="NATS to meet at: nats://[user:password@]host:port.", envvar="INNKEEPER_BUS")]
+BusUrl = Annotated[
+    str, typer.Option("--bus", help="NATS to meet at: nats://[user:password@]host:port.", envvar="INNKEEPER_BUS")
+]
 DatabaseUrl = Annotated[
     str, typer.Option("--database", help="postgresql://… or sqlite:///PATH.", envvar="INNKEEPER_DATABASE")
 ]
 MaybeDatabaseUrl = Annotated[
     str | None,
-    typer.Option("--database", help="postgresql://… or sqlite:///PATH; else that of --data.", envvar="INNKEEPER_DATABASE"),
+    typer.Option(
+        "--database", help="postgresql://… or sqlite:///PATH; else that of --data.", envvar="INNKEEPER_DATABASE"
+    ),
 ]
 Proxies = Annotated[
     list[str] | None,

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,9 @@ import msgspec
 import uvloop
 
 from innkeeper.kit import log as logs
+
+
+_MOST_FILES = 65_536
 
 
 class CannotRun(Exception):
@@ -81,6 +85,7 @@ def holder_of(path: Path) -> int | None:
 def run(main: Callable[[Signals], Awaitable[None]], *, json_logs: bool) -> None:
     """Run `main` until it returns; a CannotRun becomes a plain message and exit status 1."""
     logs.configure(json=json_logs)
+    _open_as_much_as_allowed()
 
     async def within() -> None:
         signals = Signals()
@@ -93,6 +98,14 @@ def run(main: Callable[[Signals], Awaitable[None]], *, json_logs: bool) -> None:
     except CannotRun as error:
         say(f"innkeeper: {error}")
         raise SystemExit(1) from error
+
+
+def _open_as_much_as_allowed() -> None:
+    """Raise the limit of open files to what the host permits: every connection and every game takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def settle_memory() -> None:

@@ -38,8 +38,14 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
             exits.enter_context(PidFile(self.data / "panel.pid"))
             bus = await open_bus(self.bus)
             exits.push_async_callback(bus.aclose)
-            options = PanelOptions(database_url=self.database, host=self.host, port=self.port, proxies=self.proxies, packages=self.packages,
-                                   settings=Settings(server_domain=self.domain))  # fmt: skip
+            options = PanelOptions(
+                database_url=self.database,
+                host=self.host,
+                port=self.port,
+                proxies=self.proxies,
+                packages=self.packages,
+                settings=Settings(server_domain=self.domain),
+            )
             try:
                 panel = await Panel.open(options, bus, upgrade_first=self.upgrade)
             except (OSError, CoreError) as error:
@@ -52,8 +58,14 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
             settle_memory()
             admin = {"username": key.username, "password": key.password}
             write_ready(self.ready_file, {"url": panel.http.url, "admin": admin, "api_key": key.api_key})
-            say("", f"  Innkeeper panel  {panel.http.url}", f"  account          {key.username}",
-                f"  password         {key.password or '(as you set it)'}", f"  API key          {key.api_key}", "")  # fmt: skip
+            say(
+                "",
+                f"  Innkeeper panel  {panel.http.url}",
+                f"  account          {key.username}",
+                f"  password         {key.password or '(as you set it)'}",
+                f"  API key          {key.api_key}",
+                "",
+            )
             await signals.ending.wait()
             say("The panel ends; nodes and game servers go on.")
 
@@ -77,8 +89,14 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
             bus = await open_bus(self.bus)
             exits.push_async_callback(bus.aclose)
             try:
-                options = NodeOptions(data=self.data, name=self.name, token=self.token, address=self.game_address,
-                                      public_host=self.public_host, imports=list(self.imports))  # fmt: skip
+                options = NodeOptions(
+                    data=self.data,
+                    name=self.name,
+                    token=self.token,
+                    address=self.game_address,
+                    public_host=self.public_host,
+                    imports=list(self.imports),
+                )
                 node = await open_node(options, bus)
             except (DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, BusError) as error:
                 raise CannotRun(str(error)) from error

@@ -45,9 +45,20 @@ def serve(
     from innkeeper.cli.running import run
 
     host, port = split_listen(listen)
-    embedded = Embedded(data=data.absolute(), host=host, port=port, ready_file=ready_file, sample=not no_sample,
-                        stop_servers=stop_servers_on_exit, game_address=game_address, public_host=public_host,
-                        domain=domain, proxies=tuple(proxies or ()), packages=packages, imports=tuple(imports or ()))  # fmt: skip
+    embedded = Embedded(
+        data=data.absolute(),
+        host=host,
+        port=port,
+        ready_file=ready_file,
+        sample=not no_sample,
+        stop_servers=stop_servers_on_exit,
+        game_address=game_address,
+        public_host=public_host,
+        domain=domain,
+        proxies=tuple(proxies or ()),
+        packages=packages,
+        imports=tuple(imports or ()),
+    )
     run(embedded.run, json_logs=json_logs)
 
 
@@ -68,8 +79,18 @@ def panel(
     from innkeeper.cli.separate import SeparatePanel
 
     host, port = split_listen(listen)
-    separate = SeparatePanel(data=data.absolute(), database=database, bus=bus, host=host, port=port, ready_file=ready_file,
-                             domain=domain, proxies=tuple(proxies or ()), packages=packages, upgrade=upgrade)  # fmt: skip
+    separate = SeparatePanel(
+        data=data.absolute(),
+        database=database,
+        bus=bus,
+        host=host,
+        port=port,
+        ready_file=ready_file,
+        domain=domain,
+        proxies=tuple(proxies or ()),
+        packages=packages,
+        upgrade=upgrade,
+    )
     run(separate.run, json_logs=json_logs)
 
 
@@ -79,7 +100,9 @@ def node(
     name: Annotated[str, typer.Option(help="What the node is called; the host's name if not given.")] = "",
     token: Annotated[
         str | None,
-        typer.Option(help="Enrolment token, needed once: innkeeper admin enrol-node.", envvar="INNKEEPER_ENROLMENT_TOKEN"),
+        typer.Option(
+            help="Enrolment token, needed once: innkeeper admin enrol-node.", envvar="INNKEEPER_ENROLMENT_TOKEN"
+        ),
     ] = None,
     ready_file: ReadyFile = None,
     stop_servers_on_exit: StopOnExit = False,
@@ -92,7 +115,15 @@ def node(
     from innkeeper.cli.running import run
     from innkeeper.cli.separate import SeparateNode
 
-    separate = SeparateNode(data=data.absolute(), bus=bus, name=name or socket.gethostname().partition(".")[0], token=token,
-                            ready_file=ready_file, stop_servers=stop_servers_on_exit, game_address=game_address,
-                            public_host=public_host, imports=tuple(imports or ()))  # fmt: skip
+    separate = SeparateNode(
+        data=data.absolute(),
+        bus=bus,
+        name=name or socket.gethostname().partition(".")[0],
+        token=token,
+        ready_file=ready_file,
+        stop_servers=stop_servers_on_exit,
+        game_address=game_address,
+        public_host=public_host,
+        imports=tuple(imports or ()),
+    )
     run(separate.run, json_logs=json_logs)

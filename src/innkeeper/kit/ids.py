@@ -85,4 +85,7 @@ class ShortIds:
 
     @staticmethod
     def _mix(key: bytes, half: int) -> int:
-        return int.from_bytes(hashlib.blake2b(half.to_bytes(6, "big"), key=key, digest_size=8).digest(), "big") & _HALF_MASK
+        return (
+            int.from_bytes(hashlib.blake2b(half.to_bytes(6, "big"), key=key, digest_size=8).digest(), "big")
+            & _HALF_MASK
+        )

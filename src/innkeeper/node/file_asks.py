@@ -10,7 +10,7 @@ from uuid import UUID
 
 from innkeeper.kit.tasks import in_thread
 from innkeeper.node.files.entries import Entry
-from innkeeper.node.files.errors import NameRefused, NotPermitted, translated
+from innkeeper.node.files.errors import NameRefused, NotFound, NotPermitted, translated
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.files.upload import Upload
 from innkeeper.node.uploads import Uploads
@@ -75,7 +75,7 @@ class FileAsks:
         return wire.Done()
 
     async def make_directory(self, ask: wire.MakeDirectory) -> wire.Done:
-        await in_thread(self._jail(ask.server).make_directory, ask.path)
+        await in_thread(_make_directory, self._jail(ask.server), ask.path)
         return wire.Done()
 
     async def delete(self, ask: wire.DeleteFile) -> wire.Done:
@@ -85,6 +85,14 @@ class FileAsks:
     async def rename(self, ask: wire.RenameFile) -> wire.Done:
         await in_thread(self._jail(ask.server).rename, ask.source, ask.target)
         return wire.Done()
+
+
+def _make_directory(jail: Jail, path: str) -> None:
+    """Make a folder and those above it; what exists already is refused."""
+    try:
+        jail.make_directory(path)
+    except NotFound:
+        jail.make_directory(path, parents=True)
 
 
 def _list(jail: Jail, ask: wire.ListFiles) -> wire.FilesListed:

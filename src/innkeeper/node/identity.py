@@ -13,7 +13,7 @@ from innkeeper.kit.tasks import in_thread
 from innkeeper.node.layout import write_private
 from innkeeper.wire.bus import Bus
 from innkeeper.wire.codec import decode, encode
-from innkeeper.wire.messages import PANEL_ENROL, Enrol, Enrolled, NodeFacts, Refusal
+from innkeeper.wire.messages import PANEL_ENROL, Enrol, Enrolled, Refusal
 
 ENROL_TIMEOUT = timedelta(seconds=10)
 

@@ -130,7 +130,9 @@ async def _enrolled(options: NodeOptions, bus: Bus, data: DataFolder, runtime: P
             data.root, runtimes=[runtime.name], isolation=runtime.describe(), tools=tool_versions(path)
         )
     )
-    wish = Enrol(token=options.token, name=options.name, facts=facts, address=options.address, public_host=options.public_host)
+    wish = Enrol(
+        token=options.token, name=options.name, facts=facts, address=options.address, public_host=options.public_host
+    )
     return await enrol(bus, wish, data.identity)
 
 

@@ -41,7 +41,7 @@ HEARTBEAT = timedelta(seconds=15)
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 GATHER_S = 0.05
-"""While an order is under way its steps follow each other closely: those of so long are told together, its end at once."""
+"""While an order is under way, the steps of so long are told together; its end is told at once."""
 MAX_REPORT_BYTES = 512 * 1024
 ENDED = frozenset({"done", "failed"})
 UNKNOWN = frozenset({"unknown_node", "node_is_unknown"})

@@ -64,7 +64,9 @@ class BusGateway:
     async def announce(self, node: Node) -> None:
         await self._ask(node, wire.Announce(), wire.Done)
 
-    async def find_port(self, node: Node, address: str, protocol: Literal["tcp", "udp"], candidates: list[int]) -> int | None:
+    async def find_port(
+        self, node: Node, address: str, protocol: Literal["tcp", "udp"], candidates: list[int]
+    ) -> int | None:
         ask = wire.FindPort(address=address, protocol=protocol, candidates=candidates)
         return (await self._ask(node, ask, wire.PortFound)).port
 
@@ -74,14 +76,19 @@ class BusGateway:
         await self._ask_of(server, wire.SendLine(server=server.uuid, line=line), wire.Done)
 
     async def read_console(self, server: Server, after_seq: int) -> Lines:
-        return _lines(await self._ask_of(server, wire.ReadConsole(server=server.uuid, after_seq=after_seq), wire.ConsoleRead))
+        return _lines(
+            await self._ask_of(server, wire.ReadConsole(server=server.uuid, after_seq=after_seq), wire.ConsoleRead)
+        )
 
     async def tail_console(self, server: Server, count: int) -> Lines:
         return _lines(await self._ask_of(server, wire.ReadConsole(server=server.uuid, tail=count), wire.ConsoleRead))
 
-    async def search_console(self, server: Server, text: str, since_us: int | None, until_us: int | None, after_seq: int,
-                             limit: int) -> tuple[list[FoundLine], int | None]:  # fmt: skip
-        ask = wire.SearchConsole(server=server.uuid, text=text, since_us=since_us, until_us=until_us, after_seq=after_seq, limit=limit)
+    async def search_console(
+        self, server: Server, text: str, since_us: int | None, until_us: int | None, after_seq: int, limit: int
+    ) -> tuple[list[FoundLine], int | None]:
+        ask = wire.SearchConsole(
+            server=server.uuid, text=text, since_us=since_us, until_us=until_us, after_seq=after_seq, limit=limit
+        )
         found = await self._ask_of(server, ask, wire.ConsoleFound)
         return [FoundLine(seq, at, raw.decode("utf-8", "replace")) for seq, at, raw in found.lines], found.next_after
 
@@ -89,7 +96,8 @@ class BusGateway:
         watch = ConsoleWatch(on_blocks, self._watches.discard)
         try:
             watch.subscription = await self._bus.subscribe(
-                wire.node_console("*", server.uuid), watch.take, name=f"console of {server.uuid}", on_gap=watch.missed)  # fmt: skip
+                wire.node_console("*", server.uuid), watch.take, name=f"console of {server.uuid}", on_gap=watch.missed
+            )
         except BusIsDown as error:
             raise NodeIsOffline from error
         self._watches.add(watch)
@@ -104,12 +112,18 @@ class BusGateway:
     async def stat(self, server: Server, path: str) -> FileEntry:
         return _entry(await self._ask_of(server, wire.StatFile(server=server.uuid, path=path), wire.FileEntry))
 
-    async def list_files(self, server: Server, path: str, after: str | None, limit: int) -> tuple[list[FileEntry], bool]:
-        listed = await self._ask_of(server, wire.ListFiles(server=server.uuid, path=path, after=after, limit=limit), wire.FilesListed)
+    async def list_files(
+        self, server: Server, path: str, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
+        listed = await self._ask_of(
+            server, wire.ListFiles(server=server.uuid, path=path, after=after, limit=limit), wire.FilesListed
+        )
         return [_entry(entry) for entry in listed.entries], listed.more
 
     async def read_file(self, server: Server, path: str, offset: int, length: int) -> tuple[bytes, int]:
-        part = await self._ask_of(server, wire.ReadFile(server=server.uuid, path=path, offset=offset, length=length), wire.FilePart)
+        part = await self._ask_of(
+            server, wire.ReadFile(server=server.uuid, path=path, offset=offset, length=length), wire.FilePart
+        )
         return part.data, part.size
 
     async def begin_upload(self, server: Server, path: str) -> str:
@@ -206,8 +220,14 @@ def desired_server(item: Desired) -> wire.DesiredServer:
         stop=wire.StopRule(command=plan.stop.command or None, signal=plan.stop.signal, timeout_s=plan.stop.timeout_s),
         crash=wire.CrashRule(restart=server.crash.restart, limit=server.crash.limit),
         clean_exit=plan.stop.clean_exit,
-        patterns=wire.Patterns(strip=plan.console.strip, ready=plan.console.ready, join=plan.console.join,
-                               leave=plan.console.leave, chat=plan.console.chat, saving=plan.console.saving),  # fmt: skip
+        patterns=wire.Patterns(
+            strip=plan.console.strip,
+            ready=plan.console.ready,
+            join=plan.console.join,
+            leave=plan.console.leave,
+            chat=plan.console.chat,
+            saving=plan.console.saving,
+        ),
         ready_when=cast(Any, plan.start.ready_when),
         query=plan.query,
         config=[_config(file) for file in plan.config],
@@ -232,6 +252,11 @@ def _lines(read: wire.ConsoleRead) -> Lines:
 
 
 def _entry(entry: wire.FileEntry) -> FileEntry:
-    return FileEntry(path=entry.path, name=entry.name, kind=entry.kind, size=entry.size,
-                     modified_at=from_microseconds(entry.mtime_us), mode=entry.mode)  # fmt: skip
-
+    return FileEntry(
+        path=entry.path,
+        name=entry.name,
+        kind=entry.kind,
+        size=entry.size,
+        modified_at=from_microseconds(entry.mtime_us),
+        mode=entry.mode,
+    )

@@ -54,13 +54,17 @@ class Inn:
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of a command that finds this house."""
         clean = {name: value for name, value in os.environ.items() if name not in _OURS}
-        return clean | {
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "INNKEEPER_URL": self.url,
-            "INNKEEPER_KEY": self.key,
-            "TERM": "xterm",
-            "COLUMNS": "200",
-        } | more  # fmt: skip
+        return (
+            clean
+            | {
+                "XDG_CONFIG_HOME": str(self.folder / "config"),
+                "INNKEEPER_URL": self.url,
+                "INNKEEPER_KEY": self.key,
+                "TERM": "xterm",
+                "COLUMNS": "200",
+            }
+            | more
+        )
 
     async def run(self, *words: str, typed: str | bytes | None = None, **environment: str) -> Ran:
         """Run a command in this process."""

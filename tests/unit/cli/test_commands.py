@@ -86,9 +86,23 @@ async def test_a_failed_operation_ends_with_status_1_and_its_reason(inn: Inn) ->
 
 async def test_a_server_is_made_set_and_deleted(inn: Inn) -> None:
     ran = await inn.run(
-        "servers", "create", "camp", "--package", "minecraft", "-p", "max-players=7", "-p", "white-list=yes",
-        "--memory", "700", "--port", "25570", "--node", "near", "--start",
-    )  # fmt: skip
+        "servers",
+        "create",
+        "camp",
+        "--package",
+        "minecraft",
+        "-p",
+        "max-players=7",
+        "-p",
+        "white-list=yes",
+        "--memory",
+        "700",
+        "--port",
+        "25570",
+        "--node",
+        "near",
+        "--start",
+    )
     assert ran.code == 0, ran.err
     assert "camp is running at play.example.com:25570." in ran.out
     shown = json.loads((await inn.run("servers", "show", "camp", "--json")).out)
@@ -157,8 +171,10 @@ async def test_a_folder_is_put_file_by_file_without_its_links(inn: Inn, tmp_path
     assert ran.code == 0, ran.err
     assert "secret" in ran.err
     assert inn.house.gateway.trees[record.server.uuid] == {
-        "plugins": None, "plugins/deep": None, "plugins/deep/a.jar": b"a"
-    }  # fmt: skip
+        "plugins": None,
+        "plugins/deep": None,
+        "plugins/deep/a.jar": b"a",
+    }
 
 
 async def test_standard_input_and_output_are_files_too(inn: Inn) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from innkeeper.drivers.configfiles.properties import Properties
-from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.asks import Asks
+from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import EscapesJail, JailError, NameRefused, NotFound, NotPermitted
 from innkeeper.node.files.jail import Jail

@@ -112,8 +112,15 @@ class AccessDirectory:
         self._used[key.id] = now
         return self.actor_of(key.account_id, via, scope=key.permissions, key_id=key.id, address=address)
 
-    def actor_of(self, account_id: int, via: Via, *, scope: frozenset[str] | None = None, key_id: int | None = None,
-                 address: str | None = None) -> Actor:  # fmt: skip
+    def actor_of(
+        self,
+        account_id: int,
+        via: Via,
+        *,
+        scope: frozenset[str] | None = None,
+        key_id: int | None = None,
+        address: str | None = None,
+    ) -> Actor:
         """Return what an account amounts to now; raise NoSuchAccount, AccountIsDisabled."""
         account = self.accounts.get(account_id)
         if account is None:
@@ -122,8 +129,15 @@ class AccessDirectory:
             raise AccountIsDisabled
         return self.powers_of(account, via, scope=scope, key_id=key_id, address=address)
 
-    def powers_of(self, account: Account, via: Via, *, scope: frozenset[str] | None = None, key_id: int | None = None,
-                  address: str | None = None) -> Actor:  # fmt: skip
+    def powers_of(
+        self,
+        account: Account,
+        via: Via,
+        *,
+        scope: frozenset[str] | None = None,
+        key_id: int | None = None,
+        address: str | None = None,
+    ) -> Actor:
         """Return what an account amounts to, disabled or not."""
         account_id = account.id
         roles = [role for role in self.roles.values() if account_id in role.members]

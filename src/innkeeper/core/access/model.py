@@ -97,8 +97,17 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         return "server.view" in self.everywhere
 
 
-def actor_for(account: Account, roles: list[Role], grants: list[Grant], *, scope: frozenset[str] | None,
-              owner: frozenset[str], via: Via, key_id: int | None = None, address: str | None = None) -> Actor:  # fmt: skip
+def actor_for(
+    account: Account,
+    roles: list[Role],
+    grants: list[Grant],
+    *,
+    scope: frozenset[str] | None,
+    owner: frozenset[str],
+    via: Via,
+    key_id: int | None = None,
+    address: str | None = None,
+) -> Actor:
     """Return what `account` amounts to, given its roles, grants and the scope of its key."""
     allowed = ALL if scope is None else scope
     product: frozenset[str] = ALL_PRODUCT if account.superuser else frozenset()
@@ -113,5 +122,14 @@ def actor_for(account: Account, roles: list[Role], grants: list[Grant], *, scope
             servers[server_id] = servers.get(server_id, frozenset()) | on_servers
     for grant in grants:
         servers[grant.server_id] = servers.get(grant.server_id, frozenset()) | grant.permissions
-    return Actor(account=account, product=product & allowed, everywhere=everywhere & allowed, servers=servers,
-                 scope=allowed, owner_permissions=owner & allowed, via=via, key_id=key_id, address=address)  # fmt: skip
+    return Actor(
+        account=account,
+        product=product & allowed,
+        everywhere=everywhere & allowed,
+        servers=servers,
+        scope=allowed,
+        owner_permissions=owner & allowed,
+        via=via,
+        key_id=key_id,
+        address=address,
+    )

@@ -35,8 +35,15 @@ MAX_KEYS = 100
 class AccessService:
     """Hands out and takes back."""
 
-    def __init__(self, *, works: Works, clock: Clock, directory: AccessDirectory, servers: ServerDirectory,
-                 activity: ActivityService) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        clock: Clock,
+        directory: AccessDirectory,
+        servers: ServerDirectory,
+        activity: ActivityService,
+    ) -> None:
         self._works = works
         self._clock = clock
         self._directory = directory
@@ -48,11 +55,20 @@ class AccessService:
 
     def keys(self, actor: Actor) -> list[ApiKey]:
         """Return the actor's own API keys, sessions left out, by id."""
-        mine = (key for key in self._directory.keys.values() if key.account_id == actor.account.id and key.kind == "key")
+        mine = (
+            key for key in self._directory.keys.values() if key.account_id == actor.account.id and key.kind == "key"
+        )
         return sorted(mine, key=lambda key: key.id)
 
-    async def create_key(self, actor: Actor, *, name: str, permissions: frozenset[str] | None = None,
-                         networks: tuple[str, ...] = (), expires_at: datetime | None = None) -> tuple[ApiKey, str]:  # fmt: skip
+    async def create_key(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        permissions: frozenset[str] | None = None,
+        networks: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
+    ) -> tuple[ApiKey, str]:
         """Make a key of the actor's own account; return it with its secret, which is told this once.
 
         A key carries at most what the key that makes it carries, from no other networks and for no longer; a session
@@ -70,8 +86,17 @@ class AccessService:
             check_network(network)
         networks, expires_at = self._within_own_key(actor, networks, expires_at)
         secret = new_secret("ink")
-        key = ApiKey(id=0, uuid=uuid7(), account_id=actor.account.id, name=name, digest=digest_of(secret),
-                     permissions=permissions, networks=networks, expires_at=expires_at, created_at=self._clock.now())  # fmt: skip
+        key = ApiKey(
+            id=0,
+            uuid=uuid7(),
+            account_id=actor.account.id,
+            name=name,
+            digest=digest_of(secret),
+            permissions=permissions,
+            networks=networks,
+            expires_at=expires_at,
+            created_at=self._clock.now(),
+        )
         async with self._making_keys:  # so that keys made at the same time are counted, too
             if len(self.keys(actor)) >= MAX_KEYS:
                 raise TooManyKeys(limit=MAX_KEYS)
@@ -81,8 +106,9 @@ class AccessService:
                 await self._activity.note(work, actor, "key.created", data={"name": name})
         return key, secret
 
-    def _within_own_key(self, actor: Actor, networks: tuple[str, ...], expires_at: datetime | None
-                        ) -> tuple[tuple[str, ...], datetime | None]:  # fmt: skip
+    def _within_own_key(
+        self, actor: Actor, networks: tuple[str, ...], expires_at: datetime | None
+    ) -> tuple[tuple[str, ...], datetime | None]:
         """Return networks and end of a new key, kept within those of the key that makes it."""
         own = self._directory.keys.get(actor.key_id) if actor.key_id is not None else None
         if own is None or own.kind != "key":
@@ -94,7 +120,7 @@ class AccessService:
         return networks or own.networks, expires_at
 
     async def revoke_key(self, actor: Actor, uuid: UUID) -> None:
-        """End one of the actor's own keys at once; a narrow key ends itself only. Raise NoSuchKey, PermissionIsMissing."""
+        """End one of the actor's own keys at once; a narrow key ends only itself. Raise NoSuchKey, PermissionIsMissing."""
         key = next((key for key in self.keys(actor) if key.uuid == uuid), None)
         if key is None:
             raise NoSuchKey
@@ -119,10 +145,26 @@ class AccessService:
             raise NoSuchRole
         return found
 
-    async def create_role(self, actor: Actor, *, name: str, permissions: frozenset[str], all_servers: bool = False,
-                          servers: frozenset[int] = frozenset(), members: frozenset[int] = frozenset()) -> Role:  # fmt: skip
+    async def create_role(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        permissions: frozenset[str],
+        all_servers: bool = False,
+        servers: frozenset[int] = frozenset(),
+        members: frozenset[int] = frozenset(),
+    ) -> Role:
         """Make a role; raise PermissionIsMissing, CannotGiveMoreThanHeld, RoleNameIsTaken, NoSuchAccount."""
-        role = Role(id=0, uuid=uuid7(), name=name, permissions=permissions, all_servers=all_servers, servers=servers, members=members)
+        role = Role(
+            id=0,
+            uuid=uuid7(),
+            name=name,
+            permissions=permissions,
+            all_servers=all_servers,
+            servers=servers,
+            members=members,
+        )
         self._check_role(actor, role)
         async with self._works() as work:
             role = await work.access.add_role(role)
@@ -194,13 +236,21 @@ class AccessService:
         async with self._works() as work:
             await work.access.put_grant(grant)
             work.changed("grant", account_id)
-            await self._activity.note(work, actor, "grant.given", server_id=server.id, data={"account": account_id, "permissions": sorted(permissions)})
+            await self._activity.note(
+                work,
+                actor,
+                "grant.given",
+                server_id=server.id,
+                data={"account": account_id, "permissions": sorted(permissions)},
+            )
         return grant
 
     async def unshare(self, actor: Actor, record: Record, account_id: int) -> None:
         """Take a grant back, with `grants.write` or one's own; raise NoSuchGrant, CannotGiveMoreThanHeld."""
         own = account_id == actor.account.id
-        server = self._servers.reach(actor, record, ServerPermission.VIEW if own else ServerPermission.GRANTS_WRITE).server
+        server = self._servers.reach(
+            actor, record, ServerPermission.VIEW if own else ServerPermission.GRANTS_WRITE
+        ).server
         old = self._directory.grants.get(account_id, {}).get(server.id)
         if old is None:
             raise NoSuchGrant
@@ -219,7 +269,7 @@ def require(actor: Actor, permission: str) -> None:
 
 
 def require_whole_key(actor: Actor) -> None:
-    """Raise PermissionIsMissing for a key that does not carry all that its account may: it is not the account's hand."""
+    """Raise PermissionIsMissing for a key that does not carry all that its account may."""
     if actor.scope != ALL:
         raise PermissionIsMissing("A key of limited permissions cannot change its own account.")
 

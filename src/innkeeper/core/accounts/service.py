@@ -62,8 +62,16 @@ class PasswordHasher(Protocol):
 class AccountService:
     """Makes, changes and signs in accounts."""
 
-    def __init__(self, *, works: Works, clock: Clock, hasher: PasswordHasher, access: AccessDirectory,
-                 servers: ServerDirectory, activity: ActivityService) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        clock: Clock,
+        hasher: PasswordHasher,
+        access: AccessDirectory,
+        servers: ServerDirectory,
+        activity: ActivityService,
+    ) -> None:
         self._works = works
         self._clock = clock
         self._hasher = hasher
@@ -95,8 +103,16 @@ class AccountService:
             raise WrongCredentials
         self._failures.pop(counted[0], None)
         secret, now = new_secret("ins"), self._clock.now()
-        key = ApiKey(id=0, uuid=uuid7(), account_id=account.id, name="session", digest=digest_of(secret), kind="session",
-                     expires_at=now + SESSION_LIFE, created_at=now)  # fmt: skip
+        key = ApiKey(
+            id=0,
+            uuid=uuid7(),
+            account_id=account.id,
+            name="session",
+            digest=digest_of(secret),
+            kind="session",
+            expires_at=now + SESSION_LIFE,
+            created_at=now,
+        )
         async with self._works() as work:
             await work.access.delete_expired_keys(now)
             for old in self._access.keys.values():
@@ -147,8 +163,9 @@ class AccountService:
             raise NoSuchAccount
         return found
 
-    async def create(self, actor: Actor | None, *, username: str, password: str, email: str = "",
-                     superuser: bool = False) -> Account:  # fmt: skip
+    async def create(
+        self, actor: Actor | None, *, username: str, password: str, email: str = "", superuser: bool = False
+    ) -> Account:
         """Make an account (an actor of None is the house itself).
 
         Raises UsernameIsInvalid, UsernameIsTaken, PasswordIsTooWeak, EmailIsInvalid, PermissionIsMissing.
@@ -161,16 +178,32 @@ class AccountService:
             raise UsernameIsInvalid
         check_email(email)
         check_password(password)
-        account = Account(id=0, uuid=uuid7(), username=username, email=email, superuser=superuser,
-                          password_hash=await in_thread(self._hasher.hash, password), created_at=self._clock.now())  # fmt: skip
+        account = Account(
+            id=0,
+            uuid=uuid7(),
+            username=username,
+            email=email,
+            superuser=superuser,
+            password_hash=await in_thread(self._hasher.hash, password),
+            created_at=self._clock.now(),
+        )
         async with self._works() as work:
             account = await work.accounts.add(account)
             work.changed("account", account.id)
             await self._activity.note(work, actor, "account.created", data={"username": username})
         return account
 
-    async def change(self, actor: Actor, uuid: UUID, *, email: str | None = None, password: str | None = None,
-                     current_password: str | None = None, superuser: bool | None = None, disabled: bool | None = None) -> Account:  # fmt: skip
+    async def change(
+        self,
+        actor: Actor,
+        uuid: UUID,
+        *,
+        email: str | None = None,
+        password: str | None = None,
+        current_password: str | None = None,
+        superuser: bool | None = None,
+        disabled: bool | None = None,
+    ) -> Account:
         """Change an account: one's own e-mail and (with the current one) password; with `accounts.write` any.
 
         A new password ends every session of the account. Raises NoSuchAccount, WrongCredentials, LastSuperuser,
@@ -222,7 +255,7 @@ class AccountService:
             await self._activity.note(work, actor, "account.deleted", data={"username": account.username})
 
     async def _save(self, actor: Actor | None, account_id: int, changes: dict[str, object]) -> Account:
-        """Change an account as it is now, not as it was when the change was asked: hashing a password takes its time."""
+        """Change an account as it is now, not as it was when asked: hashing a password takes its time."""
         async with self._works() as work:
             account = await work.accounts.get(account_id)
             if account is None:

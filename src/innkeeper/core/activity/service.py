@@ -20,13 +20,28 @@ class ActivityService:
         self._works = works
         self._clock = clock
 
-    async def note(self, work: Work, actor: Actor | None, action: str, *, server_id: int | None = None,
-                   data: dict[str, Any] | None = None) -> None:  # fmt: skip
+    async def note(
+        self,
+        work: Work,
+        actor: Actor | None,
+        action: str,
+        *,
+        server_id: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
         """Add an entry within `work`; an actor of None is the house itself or the game."""
-        await work.activity.add(Activity(
-            id=0, at=self._clock.now(), account_id=actor.account.id if actor else None, server_id=server_id,
-            action=action, data=data or {}, via=actor.via if actor else "system", address=actor.address if actor else None,
-        ))  # fmt: skip
+        await work.activity.add(
+            Activity(
+                id=0,
+                at=self._clock.now(),
+                account_id=actor.account.id if actor else None,
+                server_id=server_id,
+                action=action,
+                data=data or {},
+                via=actor.via if actor else "system",
+                address=actor.address if actor else None,
+            )
+        )
 
     async def of_server(self, server_id: int, cursor: str | None, limit: int) -> Page[Activity]:
         """Return what happened to a server, newest first; raise BadCursor."""
@@ -42,9 +57,13 @@ class ActivityService:
         async with self._works() as work:
             await work.activity.delete_before(self._clock.now() - KEPT)
 
-    async def _page(self, server_id: int | None, account_id: int | None, cursor: str | None, limit: int) -> Page[Activity]:
+    async def _page(
+        self, server_id: int | None, account_id: int | None, cursor: str | None, limit: int
+    ) -> Page[Activity]:
         before = decode_integer_cursor(cursor)
         async with self._works() as work:
-            entries = await work.activity.recent(server_id=server_id, account_id=account_id, before_id=before, limit=limit + 1)
+            entries = await work.activity.recent(
+                server_id=server_id, account_id=account_id, before_id=before, limit=limit + 1
+            )
         more = len(entries) > limit
         return Page(entries[:limit], encode_cursor(entries[limit - 1].id) if more else None)

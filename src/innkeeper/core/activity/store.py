@@ -13,7 +13,9 @@ class ActivityStore(Protocol):
         """Keep a new entry (its id is ignored) and return it with its id."""
         ...
 
-    async def recent(self, *, server_id: int | None, account_id: int | None, before_id: int | None, limit: int) -> list[Activity]:
+    async def recent(
+        self, *, server_id: int | None, account_id: int | None, before_id: int | None, limit: int
+    ) -> list[Activity]:
         """Return entries newest first, of that server and account where given, older than `before_id`."""
         ...
 

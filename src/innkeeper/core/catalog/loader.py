@@ -37,7 +37,8 @@ def load_package(folder: Path) -> Package:
             _load_texts(step, folder)
         for item in table.get("properties", []):
             item["choices"] = [
-                {"value": choice, "label": choice} if isinstance(choice, str) else choice for choice in item.get("choices", [])
+                {"value": choice, "label": choice} if isinstance(choice, str) else choice
+                for choice in item.get("choices", [])
             ]
         package = msgspec.convert(table, Package)
         _check(package, folder.name)
@@ -128,8 +129,18 @@ def _check_placeholders(package: Package, runtime: Runtime, start: Start) -> Non
         for key in re.findall(r"\{shared:([^{}]*)\}", word):
             if key not in shared:
                 raise ValueError(f"{{shared:{key}}} names no install step")
-    Catalog([package]).blueprint(Server(
-        id=0, uuid=UUID(int=0), owner_id=0, node_id=0, name="any", package=package.name, runtime=runtime.name,
-        version=runtime.versions[0] if runtime.versions else "", properties={item.name: "any" for item in package.properties},
-        address="", created_at=datetime.fromtimestamp(0, UTC),
-    ))  # fmt: skip
+    Catalog([package]).blueprint(
+        Server(
+            id=0,
+            uuid=UUID(int=0),
+            owner_id=0,
+            node_id=0,
+            name="any",
+            package=package.name,
+            runtime=runtime.name,
+            version=runtime.versions[0] if runtime.versions else "",
+            properties={item.name: "any" for item in package.properties},
+            address="",
+            created_at=datetime.fromtimestamp(0, UTC),
+        )
+    )

@@ -57,7 +57,9 @@ class Catalog:
         wanted = version or runtime.aliases.get("recommended") or runtime.versions[0]
         resolved = runtime.aliases.get(wanted, wanted)
         if resolved not in runtime.versions:
-            raise NoSuchVersion(f"{runtime.name} has no version {wanted!r}.", version=wanted, versions=list(runtime.versions))
+            raise NoSuchVersion(
+                f"{runtime.name} has no version {wanted!r}.", version=wanted, versions=list(runtime.versions)
+            )
         return runtime, resolved
 
     def runtime(self, package: Package, name: str | None) -> Runtime:
@@ -69,8 +71,9 @@ class Catalog:
             raise NoSuchRuntime(f"{package.name} has no runtime {name!r}.", runtime=name)
         return found
 
-    def check_properties(self, package: Package, given: Mapping[str, Any], *, current: Mapping[str, PropertyValue] | None
-                         ) -> dict[str, PropertyValue]:  # fmt: skip
+    def check_properties(
+        self, package: Package, given: Mapping[str, Any], *, current: Mapping[str, PropertyValue] | None
+    ) -> dict[str, PropertyValue]:
         """Return all properties of a server: `given` (names in any case) over `current` over the defaults.
 
         `current` is None for a server being made. Raises PropertyIsUnknown and PropertyIsInvalid, naming the property.
@@ -126,7 +129,11 @@ class Catalog:
         for item in package.properties:
             if item.writes is not None and server.properties.get(item.name) != before.get(item.name):
                 files.setdefault(item.writes.file, {})[item.writes.key] = as_text(server.properties.get(item.name))
-        return [msgspec.structs.replace(file, values=files[file.path], initial={}) for file in package.config_files if file.path in files]
+        return [
+            msgspec.structs.replace(file, values=files[file.path], initial={})
+            for file in package.config_files
+            if file.path in files
+        ]
 
     def motd(self, server: Server) -> str:
         """Return what the server says of itself: its package's property for that, else its description."""
@@ -138,7 +145,9 @@ class Catalog:
     def max_players(self, server: Server) -> int:
         """Return how many may play at once, 0 where the package does not say."""
         package = self._packages.get(server.package)
-        value = server.properties.get(package.max_players_property) if package and package.max_players_property else None
+        value = (
+            server.properties.get(package.max_players_property) if package and package.max_players_property else None
+        )
         return value if isinstance(value, int) else 0
 
 
@@ -161,7 +170,7 @@ def check_value(item: Property, value: Any) -> PropertyValue:
             if value not in {choice.value for choice in item.choices}:
                 raise refuse("is one of " + ", ".join(choice.value for choice in item.choices))
             return value
-        case ("string" | "command"), str():
+        case (("string" | "command"), str()):
             return _checked_text(item, value, refuse)
         case "command", [*words] if all(isinstance(word, str) for word in words):
             return _checked_text(item, shlex.join(words), refuse)
@@ -171,12 +180,17 @@ def check_value(item: Property, value: Any) -> PropertyValue:
 def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInvalid]) -> int | float:
     in_bounds = (item.min is None or value >= item.min) and (item.max is None or value <= item.max)
     if not in_bounds or not abs(value) <= 1 << 53:  # said this way round, NaN is refused
-        raise refuse(f"is from {item.min if item.min is not None else '-∞'} to {item.max if item.max is not None else '∞'}")
+        raise refuse(
+            f"is from {item.min if item.min is not None else '-∞'} to {item.max if item.max is not None else '∞'}"
+        )
     return value
 
 
 def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
-    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029" for letter in value):
+    if any(
+        ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029"
+        for letter in value
+    ):
         raise refuse("must not hold control characters")
     if (item.min is not None and len(value) < item.min) or len(value) > (item.max or _MAX_STRING):
         raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")
@@ -195,7 +209,9 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
         return fill_wholly(value, known)
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key != "unless_empty"}
-        return {key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in kept.items()}
+        return {
+            key: item if key in ("files", "manifest", "lock") else _filled(item, known) for key, item in kept.items()
+        }
     if isinstance(value, list):
         return [_filled(item, known) for item in value]
     return value
@@ -208,7 +224,9 @@ def _command(package: Package, start: Start, server: Server, known: Mapping[str,
         item = package.property_named(whole.group(1)) if whole else None
         if item is not None and item.type == "command":
             # A user may use what every node fills in a command of his own; any other brace is just a brace.
-            argv += [literal_but_for_node_names(part) for part in shlex.split(as_text(server.properties.get(item.name)))]
+            argv += [
+                literal_but_for_node_names(part) for part in shlex.split(as_text(server.properties.get(item.name)))
+            ]
         else:
             argv.append(fill(word, known))
     return argv
@@ -238,4 +256,7 @@ def _config(package: Package, server: Server, known: Mapping[str, str]) -> list[
             file = files[item.writes.file]
             value = literal(as_text(server.properties[item.name]))
             files[file.path] = msgspec.structs.replace(file, initial={item.writes.key: value, **file.initial})
-    return [msgspec.structs.replace(file, values={k: fill(v, known) for k, v in file.values.items()}) for file in files.values()]
+    return [
+        msgspec.structs.replace(file, values={k: fill(v, known) for k, v in file.values.items()})
+        for file in files.values()
+    ]

@@ -18,8 +18,15 @@ MAX_TAIL = 10_000
 class ConsoleService:
     """Consoles, for those who may."""
 
-    def __init__(self, *, works: Works, gateway: NodeGateway, hub: ConsoleHub, servers: ServerDirectory,
-                 activity: ActivityService) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        gateway: NodeGateway,
+        hub: ConsoleHub,
+        servers: ServerDirectory,
+        activity: ActivityService,
+    ) -> None:
         self._works = works
         self._gateway = gateway
         self._hub = hub
@@ -73,9 +80,18 @@ class ConsoleService:
         last = found[-1].last_seq if found else after_seq
         return found, last if last + 1 < lines.next_seq and found else None
 
-    async def search(self, actor: Actor, record: Record, *, text: str, since_us: int | None, until_us: int | None,
-                     after_seq: int, limit: int) -> tuple[list[FoundLine], int | None]:  # fmt: skip
-        """Return journaled lines that hold `text` (any case) within a span of time, oldest first; needs `console.read`."""
+    async def search(
+        self,
+        actor: Actor,
+        record: Record,
+        *,
+        text: str,
+        since_us: int | None,
+        until_us: int | None,
+        after_seq: int,
+        limit: int,
+    ) -> tuple[list[FoundLine], int | None]:
+        """Return lines that hold `text` (any case) within a span of time, oldest first; needs `console.read`."""
         self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)
         return await self._gateway.search_console(record.server, text, since_us, until_us, after_seq, limit)
 
@@ -84,7 +100,10 @@ def check_command(line: str) -> None:
     """Raise CommandIsInvalid unless `line` is one line that a game may be given."""
     if not line.strip() or len(line.encode("utf-8", "surrogatepass")) > MAX_COMMAND_BYTES:
         raise CommandIsInvalid
-    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029" for letter in line):
+    if any(
+        ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029"
+        for letter in line
+    ):
         raise CommandIsInvalid
 
 

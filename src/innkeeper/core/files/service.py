@@ -32,8 +32,15 @@ Ask = Callable[[], None]
 class FileService:
     """Reads and writes, in parts: no file is ever held in memory whole."""
 
-    def __init__(self, *, works: Works, gateway: NodeGateway, access: AccessDirectory, servers: ServerDirectory,
-                 activity: ActivityService) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        gateway: NodeGateway,
+        access: AccessDirectory,
+        servers: ServerDirectory,
+        activity: ActivityService,
+    ) -> None:
         self._works = works
         self._gateway = gateway
         self._access = access
@@ -45,7 +52,9 @@ class FileService:
         self._reach(actor, record, ServerPermission.FILES_READ)
         return await self._gateway.stat(record.server, path)
 
-    async def list(self, actor: Actor, record: Record, path: str, *, after: str | None, limit: int) -> tuple[list[FileEntry], bool]:
+    async def list(
+        self, actor: Actor, record: Record, path: str, *, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
         """Return a folder's entries by name, and whether there are more; needs `files.read`."""
         self._reach(actor, record, ServerPermission.FILES_READ)
         return await self._gateway.list_files(record.server, path, after, limit)

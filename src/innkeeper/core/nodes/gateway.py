@@ -39,7 +39,9 @@ class NodeGateway(Protocol):
         """Ask a node to report all that it sees."""
         ...
 
-    async def find_port(self, node: Node, address: str, protocol: Literal["tcp", "udp"], candidates: list[int]) -> int | None:
+    async def find_port(
+        self, node: Node, address: str, protocol: Literal["tcp", "udp"], candidates: list[int]
+    ) -> int | None:
         """Return the first candidate that no program of the host holds."""
         ...
 
@@ -55,8 +57,9 @@ class NodeGateway(Protocol):
         """Return the blocks that hold the last `count` lines (or what fits a message)."""
         ...
 
-    async def search_console(self, server: Server, text: str, since_us: int | None, until_us: int | None, after_seq: int,
-                             limit: int) -> tuple[list[FoundLine], int | None]:  # fmt: skip
+    async def search_console(
+        self, server: Server, text: str, since_us: int | None, until_us: int | None, after_seq: int, limit: int
+    ) -> tuple[list[FoundLine], int | None]:
         """Return lines holding `text`, oldest first, and the number after which to go on (None: the end)."""
         ...
 
@@ -68,7 +71,9 @@ class NodeGateway(Protocol):
         """Return one entry; this and what follows raise the conditions of `core.files.errors`."""
         ...
 
-    async def list_files(self, server: Server, path: str, after: str | None, limit: int) -> tuple[list[FileEntry], bool]:
+    async def list_files(
+        self, server: Server, path: str, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
         """Return a folder's entries by name, and whether there are more."""
         ...
 

@@ -14,6 +14,7 @@ from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.nodes.errors import NodeHasServers, NodeIsUnknown, NodeNameIsInvalid, NoNodeIsOnline, NoSuchNode
 from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
 from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.model import Server
 from innkeeper.core.work import Changed, Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
@@ -21,6 +22,7 @@ from innkeeper.kit.ids import digest_of, new_secret, uuid7
 TOKEN_LIFE = timedelta(hours=24)
 PRESENT_FOR = timedelta(seconds=45)
 """A node says hello each 15 s; one that was silent for three of them is taken for offline."""
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -86,6 +88,16 @@ class NodeService:
         except KeyError:
             raise NoSuchNode from None
 
+    def host_of(self, server: Server) -> str:
+        """Return what players type to reach a server: its node's public host, else the address it listens on.
+
+        A server that listens on every address of its host is named by the host's own name.
+        """
+        node = self.get(server.node_id)
+        if node.public_host:
+            return node.public_host
+        return server.address if server.address not in _EVERYWHERE else node.facts.hostname or server.address
+
     def by_uuid(self, uuid: UUID) -> Node:
         """Return a node by UUID; raise NoSuchNode."""
         for node in self._nodes.values():
@@ -118,11 +130,15 @@ class NodeService:
             require(actor, ProductPermission.NODES_WRITE)
         token, ends = new_secret("inj"), self._clock.now() + TOKEN_LIFE
         async with self._works() as work:
-            await work.nodes.add_token(EnrolmentToken(digest=digest_of(token), created_by=actor.account.id if actor else None, expires_at=ends))
+            await work.nodes.add_token(
+                EnrolmentToken(digest=digest_of(token), created_by=actor.account.id if actor else None, expires_at=ends)
+            )
             await self._activity.note(work, actor, "node.invited")
         return token, ends
 
-    async def enrol(self, token: str, name: str, facts: NodeFacts, *, address: str, public_host: str) -> tuple[Node, str]:
+    async def enrol(
+        self, token: str, name: str, facts: NodeFacts, *, address: str, public_host: str
+    ) -> tuple[Node, str]:
         """Take in a node by its token; return it with its secret. Raise NodeIsUnknown, NodeNameIsTaken."""
         if not _NAME.fullmatch(name):
             raise NodeNameIsInvalid
@@ -130,8 +146,18 @@ class NodeService:
         async with self._works() as work:
             if await work.nodes.take_token(digest_of(token), now) is None:
                 raise NodeIsUnknown("The enrolment token is not valid, was used, or has expired.")
-            node = await work.nodes.add(Node(id=0, uuid=uuid7(), name=name, secret_digest=digest_of(secret), facts=facts,
-                                             address=address, public_host=public_host, created_at=now))  # fmt: skip
+            node = await work.nodes.add(
+                Node(
+                    id=0,
+                    uuid=uuid7(),
+                    name=name,
+                    secret_digest=digest_of(secret),
+                    facts=facts,
+                    address=address,
+                    public_host=public_host,
+                    created_at=now,
+                )
+            )
             work.changed("node", node.id)
             await self._activity.note(work, None, "node.enrolled", data={"name": name})
         return node, secret
@@ -141,10 +167,21 @@ class NodeService:
         known = next((node for node in self._nodes.values() if node.uuid == uuid), None)
         async with self._works() as work:
             if known is None:
-                node = await work.nodes.add(Node(id=0, uuid=uuid, name=name, secret_digest=digest_of(secret), address=address,
-                                                 public_host=public_host, created_at=self._clock.now()))  # fmt: skip
+                node = await work.nodes.add(
+                    Node(
+                        id=0,
+                        uuid=uuid,
+                        name=name,
+                        secret_digest=digest_of(secret),
+                        address=address,
+                        public_host=public_host,
+                        created_at=self._clock.now(),
+                    )
+                )
             else:
-                node = msgspec.structs.replace(known, secret_digest=digest_of(secret), address=address, public_host=public_host)
+                node = msgspec.structs.replace(
+                    known, secret_digest=digest_of(secret), address=address, public_host=public_host
+                )
                 await work.nodes.update(node)
             work.changed("node", node.id)
         return node
@@ -172,12 +209,27 @@ class NodeService:
         """Note that a node does not answer."""
         self._seen.pop(node_id, None)
 
-    async def change(self, actor: Actor, uuid: UUID, *, name: str | None = None, address: str | None = None,
-                     public_host: str | None = None, first_port: int | None = None, last_port: int | None = None) -> Node:  # fmt: skip
+    async def change(
+        self,
+        actor: Actor,
+        uuid: UUID,
+        *,
+        name: str | None = None,
+        address: str | None = None,
+        public_host: str | None = None,
+        first_port: int | None = None,
+        last_port: int | None = None,
+    ) -> Node:
         """Change a node's name and addresses; needs `nodes.write`; raise NodeNameIsInvalid, NodeNameIsTaken."""
         require(actor, ProductPermission.NODES_WRITE)
         known = self.by_uuid(uuid)
-        changes = {"name": name, "address": address, "public_host": public_host, "first_port": first_port, "last_port": last_port}
+        changes = {
+            "name": name,
+            "address": address,
+            "public_host": public_host,
+            "first_port": first_port,
+            "last_port": last_port,
+        }
         async with self._works() as work:
             node = await _present(work, known.id)
             node = msgspec.structs.replace(node, **{key: value for key, value in changes.items() if value is not None})

@@ -1,8 +1,8 @@
 """What an operation is.
 
-    created ──→ running ──→ done
-       │           └──────→ failed (reason)
-       └───────────────────→ failed (superseded, refused, node lost)
+created ──→ running ──→ done
+   │           └──────→ failed (reason)
+   └───────────────────→ failed (superseded, refused, node lost)
 """
 
 from datetime import datetime

@@ -36,8 +36,15 @@ class OperationService:
 
     def make(self, server_id: int, verb: Verb, actor: Actor | None) -> Operation:
         """Return a new operation, not yet kept."""
-        return Operation(id=0, uuid=uuid7(), server_id=server_id, verb=verb, account_id=actor.account.id if actor else None,
-                         via=actor.via if actor else "system", created_at=self._clock.now())  # fmt: skip
+        return Operation(
+            id=0,
+            uuid=uuid7(),
+            server_id=server_id,
+            verb=verb,
+            account_id=actor.account.id if actor else None,
+            via=actor.via if actor else "system",
+            created_at=self._clock.now(),
+        )
 
     async def get(self, uuid: UUID) -> Operation:
         """Return an operation; raise NoSuchOperation. The caller checks who may see its server."""
@@ -61,9 +68,14 @@ class OperationService:
         now = self._clock.now()
         begun = operation.started_at or (now if progress.state is not OperationState.CREATED else None)
         changed = msgspec.structs.replace(
-            operation, state=progress.state, reason=progress.reason, steps=progress.steps, fraction=progress.fraction,
-            started_at=begun, finished_at=now if progress.state in (OperationState.DONE, OperationState.FAILED) else None,
-        )  # fmt: skip
+            operation,
+            state=progress.state,
+            reason=progress.reason,
+            steps=progress.steps,
+            fraction=progress.fraction,
+            started_at=begun,
+            finished_at=now if progress.state in (OperationState.DONE, OperationState.FAILED) else None,
+        )
         if changed != operation:
             await work.operations.update(changed)
             work.changed("operation", operation.id)

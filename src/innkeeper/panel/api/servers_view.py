@@ -92,7 +92,7 @@ class ServerViews:
             properties=server.properties if ServerPermission.SETTINGS_WRITE in held else None,
             address=server.address,
             port=server.port,
-            host=(node.public_host if node is not None else "") or server.address,
+            host=product.nodes.host_of(server) if node is not None else server.address,
             limits=server.limits,
             crash=server.crash,
             autostart=server.autostart,

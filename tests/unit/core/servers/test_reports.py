@@ -15,7 +15,13 @@ async def test_a_report_on_another_nodes_server_changes_nothing(tmp_path: Path) 
         server = await house.server()
         other = await house.product.nodes.ensure_own("far", uuid7(), "secret", address="127.0.0.1", public_host="")
         crashed = msgspec.structs.replace(server.live, state=State.CRASHED)
-        said = Observation(uuid=server.server.uuid, live=crashed, generation=server.server.generation, order_id=server.server.order_id, progress=None)
+        said = Observation(
+            uuid=server.server.uuid,
+            live=crashed,
+            generation=server.server.generation,
+            order_id=server.server.order_id,
+            progress=None,
+        )
 
         await house.reconciler.observe(other.id, [said])
         assert house.now(server).live.state is State.STOPPED

@@ -318,9 +318,24 @@ def test_a_folder_of_ten_thousand_entries_is_listed_walked_and_removed(jail: Jai
 
 def test_odd_names_are_shown_opened_renamed_and_removed_by_what_is_shown(jail: Jail, root: Path) -> None:
     names = [
-        b"\xff\xfe", b" ", b"-rf", b"a\nb", b"\x1b[31m", b"...", b"~", b"$(x)", b"x" * 255, b"\\..\\..", b"caf\xe9",
-        "\U0010fe80".encode(), "\u202e".encode(), b"%2e%2e", b"CON", "e\u0301".encode(), "\u00e9".encode(),
-    ]  # fmt: skip
+        b"\xff\xfe",
+        b" ",
+        b"-rf",
+        b"a\nb",
+        b"\x1b[31m",
+        b"...",
+        b"~",
+        b"$(x)",
+        b"x" * 255,
+        b"\\..\\..",
+        b"caf\xe9",
+        "\U0010fe80".encode(),
+        "\u202e".encode(),
+        b"%2e%2e",
+        b"CON",
+        "e\u0301".encode(),
+        "\u00e9".encode(),
+    ]
     for name in names:
         (root / os.fsdecode(name)).write_bytes(name)
     shown = [entry.name for entry in jail.list("", 100)]

@@ -515,9 +515,15 @@ def place_of(desired: DesiredServer, jail: Jail, report: Any, export: Any) -> Pl
         raise AssertionError
 
     return Place(
-        folder=jail, shared=Path("/"), uploads=jail, source=nothing, run=nothing, report=report, tool=nothing,
+        folder=jail,
+        shared=Path("/"),
+        uploads=jail,
+        source=nothing,
+        run=nothing,
+        report=report,
+        tool=nothing,
         export=export,
-    )  # fmt: skip
+    )
 
 
 async def test_installing_steps_and_what_they_name(lives: Begin) -> None:

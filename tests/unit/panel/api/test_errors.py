@@ -28,8 +28,17 @@ def shape(answer: httpx.Response) -> dict[str, Any]:
 def test_every_condition_has_a_status_of_its_kind(condition: type[CoreError]) -> None:
     status = status_of(condition)
     assert 400 <= status < 600
-    kinds = {"unauthenticated": {401}, "forbidden": {403}, "not_found": {404}, "gone": {410}, "invalid": {400, 422},
-             "conflict": {409}, "exhausted": {409, 413, 429, 507}, "unavailable": {503}, "failed": {500}}  # fmt: skip
+    kinds = {
+        "unauthenticated": {401},
+        "forbidden": {403},
+        "not_found": {404},
+        "gone": {410},
+        "invalid": {400, 422},
+        "conflict": {409},
+        "exhausted": {409, 413, 429, 507},
+        "unavailable": {503},
+        "failed": {500},
+    }
     assert status in kinds[condition.kind]
 
 

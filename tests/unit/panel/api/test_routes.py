@@ -82,8 +82,10 @@ async def test_a_list_is_true_at_every_moment(house: House, root: Client, server
     assert (await item())["state"] == "running"
     record = house.product.directory.get(1)
     now = house.clock.now()
-    house.product.metrics.take(house.node.id, [
-        (record.server.uuid, Usage(at=now, cpu_percent=12.5, memory_bytes=5, disk_bytes=None, players=1))])  # fmt: skip
+    house.product.metrics.take(
+        house.node.id,
+        [(record.server.uuid, Usage(at=now, cpu_percent=12.5, memory_bytes=5, disk_bytes=None, players=1))],
+    )
     assert (await item())["usage"]["cpu_percent"] == 12.5
     await root("PATCH", f"/servers/{server}", json={"name": "new", "limits": {"memory_mib": 99}})
     assert ((await item())["name"], (await item())["limits"]["memory_mib"]) == ("new", 99)

@@ -13,8 +13,18 @@ IDS = DialectIds(b"secret")
 
 
 def a_server(row: int, uuid: UUID) -> Server:
-    return Server(id=row, uuid=uuid, owner_id=1, node_id=1, name="a", package="custom", runtime="custom", version="",
-                  address="127.0.0.1", created_at=datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+    return Server(
+        id=row,
+        uuid=uuid,
+        owner_id=1,
+        node_id=1,
+        name="a",
+        package="custom",
+        runtime="custom",
+        version="",
+        address="127.0.0.1",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 @given(st.integers(1, 2**47), st.uuids())

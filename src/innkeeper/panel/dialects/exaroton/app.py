@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from litestar import Litestar, Request, Response, Router, WebSocket, websocket
+from litestar import Request, Response, Router, WebSocket, websocket
 from litestar.exceptions import HTTPException
 
 from innkeeper.core.access.permissions import ServerPermission
@@ -23,7 +23,7 @@ from innkeeper.panel.product import Product
 log = get_logger(__name__)
 
 
-def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S) -> Litestar:
+def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastApplication:
     """Return the application for paths below `/v1`; a WebSocket silent for `keep_alive_s` says that it lives."""
     ids = Ids(product)
     views = Views(product, ids)

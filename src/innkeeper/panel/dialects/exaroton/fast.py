@@ -25,7 +25,7 @@ class FastReads:
         self._permission = permission
 
     def answer(self, scope: HTTPScope) -> bytes | None:
-        """Return the body of the answer 200, None where the routes must see the request; raise what core refuses with."""
+        """Return the body of the answer 200, None where the routes must see the request; raise core's conditions."""
         path = scope["path"]
         if not path.startswith(_LIST) or scope["method"] != "GET":
             return None

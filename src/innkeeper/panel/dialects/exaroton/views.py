@@ -96,7 +96,6 @@ class Views:
         status = STATUS[live.state]
         package = product.catalog.get(server.package)
         runtime = product.catalog.runtime(package, server.runtime)
-        node = product.nodes.get(server.node_id)
         hidden = status in WITHOUT_ADDRESS
         return ServerView(
             id=self._ids.of_server(server),
@@ -104,7 +103,7 @@ class Views:
             address=f"{server.name}.{product.settings.server_domain}",
             motd=product.catalog.motd(server),
             status=status,
-            host=None if hidden else node.public_host or server.address,
+            host=None if hidden else product.nodes.host_of(server),
             port=None if hidden and not product.settings.show_port_while_offline else server.port,
             players=PlayersView(
                 max=product.catalog.max_players(server), count=len(live.players), list=[player.name for player in live.players]
@@ -131,7 +130,8 @@ class Views:
 
     def _servers(self, actor: Actor) -> bytes:
         mine, records = actor.account.id, self._product.servers.list(actor)
-        return success(b"[%b]" % b",".join([self.encoded(record, shared=record.server.owner_id != mine) for record in records]))
+        shown = [self.encoded(record, shared=record.server.owner_id != mine) for record in records]
+        return success(b"[%b]" % b",".join(shown))
 
 
 def success(data: bytes) -> bytes:
