@@ -430,10 +430,15 @@ class NatsBus:
             self._opening = None
 
     async def _discard(self, client: Client) -> None:
+        """Close a client for good; whatever it raises, the next one is made."""
+        # What a lost client still holds goes nowhere, and writing it to a transport that is gone raises half-way
+        # through closing: subscriptions would stay behind.
+        client._pending.clear()
+        client._pending_data_size = 0
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await client.close()
-        except _TRANSPORT_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - the library and both loops raise all kinds here; nothing ends the retrying
             log.info("bus.nats.close_failed", error=redact_text(str(error)) or type(error).__name__)
 
     def _client_options(self) -> dict[str, Any]:

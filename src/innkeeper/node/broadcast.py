@@ -27,6 +27,8 @@ class Broadcast:
         self._node = node
         self._pending: dict[UUID, list[Block]] = {}
         self._wake = asyncio.Event()
+        self._silent: set[UUID] = set()
+        """Servers whose console could not be published the last time."""
 
     def offer(self, server: UUID, blocks: Sequence[Block]) -> None:
         """Take note of new blocks, in order. Called from the event loop; never blocks."""
@@ -44,9 +46,16 @@ class Broadcast:
                 for part in parts(blocks):
                     try:
                         await self._bus.publish(subject, encode(ConsoleBlocks(server=server, blocks=part)))
+                        self._silent.discard(server)
                     except BusError as error:
-                        log.warning("console.blocks.lost", server=str(server), error=str(error))
+                        self._note_silence(server, error)
                         break
+
+    def _note_silence(self, server: UUID, error: BusError) -> None:
+        """Say once that nobody hears a console; whoever listens reads the journal when the bus is back."""
+        if server not in self._silent:
+            self._silent.add(server)
+            log.warning("console.unheard", server=str(server), error=str(error))
 
 
 def parts(blocks: Sequence[Block], limit: int = MAX_MESSAGE_BYTES) -> list[list[Block]]:
