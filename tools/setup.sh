@@ -86,8 +86,10 @@ fi
 rm -f "$stamp"
 say "installing the locked packages"
 install_uv
-install --require-hashes -r requirements/dev.txt
+# Compiled now, whatever PYTHONDONTWRITEBYTECODE says: without it every start of `innkeeper` compiles all it imports.
+install --compile-bytecode --require-hashes -r requirements/dev.txt
 install --no-deps --no-build-isolation --editable .
+"$venv/bin/python" -m compileall -q src
 
 node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
 if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then

@@ -2,13 +2,13 @@
 
     async with self._works() as work:
         server = await work.servers.add(server)
-        work.changed("server", server.id)
+        work.changed("server", server.id, server)
 
 Leaving the block commits and then announces the changes; an exception rolls everything back and announces nothing.
 """
 
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -26,11 +26,13 @@ Noun = Literal["account", "key", "role", "grant", "server", "node", "operation"]
 class Changed(msgspec.Struct, frozen=True):
     """A row was made, changed or deleted: whoever keeps it in memory reads it again.
 
-    A grant's id is that of its account.
+    A grant's id is that of its account. `row`, where it is given, is what there is to be read, as the transaction left
+    it: only the process that committed has it.
     """
 
     noun: Noun
     id: int
+    row: Any = None
 
 
 class SettingStore(Protocol):
@@ -55,8 +57,8 @@ class Work(Protocol):
     activity: ActivityStore
     settings: SettingStore
 
-    def changed(self, noun: Noun, row_id: int) -> None:
-        """Announce, after the commit, that a row changed."""
+    def changed(self, noun: Noun, row_id: int, row: Any = None) -> None:
+        """Announce, after the commit, that a row changed; `row` is all of it as it is now, where that is at hand."""
         ...
 
 

@@ -84,10 +84,10 @@ class Inbox:
         await self._publish(wire.PanelNote(origin=self._origin, changes=[(str(change.noun), change.id) for change in changes]))
 
     async def _apply(self, changes: list[Changed]) -> None:
-        for change in dict.fromkeys(changes):
+        for change in changes:
             match change.noun:
                 case "server":
-                    await self._servers.reload(change.id)
+                    await self._servers.reload(change.id, change.row)
                 case "node":
                     await self._nodes.apply(change)
                 case "operation":
@@ -105,7 +105,7 @@ class Inbox:
         note = decode(message.payload, wire.PanelNote)
         if note.origin == self._origin:
             return
-        await self._apply([Changed(cast(Noun, noun), row) for noun, row in note.changes])
+        await self._apply([Changed(cast(Noun, noun), row) for noun, row in dict.fromkeys(note.changes)])
         if note.node is not None:
             node = self._nodes.by_uuid(note.node)
             self._nodes.heard(node.id)
@@ -181,7 +181,8 @@ class Inbox:
             refusal = wire.Refusal(code=error.code, message=str(error), data=error.data)
         except BadMessage as error:
             refusal = wire.Refusal(code="bad_message", message=str(error))
-        log.warning(f"{what}.refused", code=refusal.code, reason=refusal.message)
+        event = f"{what}.refused"
+        log.warning(event, code=refusal.code, reason=refusal.message)
         return encode(refusal)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.errors import KeyIsUnknown
 from innkeeper.core.access.service import AccessService
+from innkeeper.core.accounts.errors import UsernameIsTaken
 from innkeeper.core.accounts.service import AccountService
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
@@ -31,7 +32,7 @@ from innkeeper.core.servers.service import ServerService
 from innkeeper.core.work import Works
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.log import get_logger
-from innkeeper.kit.tasks import TaskSet, every
+from innkeeper.kit.tasks import TaskSet, every, in_thread
 from innkeeper.panel.api.app import api_application
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.gateway import BusGateway
@@ -185,8 +186,12 @@ class Panel:
         accounts, password = self.product.accounts, None
         if not self.product.authority.accounts:
             password = "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(20))
-            await accounts.create(None, username=ADMIN, password=password, superuser=True)
-        secret = kept.read_text().strip() if kept.exists() else ""
+            try:
+                await accounts.create(None, username=ADMIN, password=password, superuser=True)
+            except UsernameIsTaken:  # another panel of the same database was first
+                password = None
+                await self.reload()
+        secret = await in_thread(_read, kept)
         try:
             actor = self.product.authority.authenticate(secret, "system")
             return FirstKey(username=actor.account.username, password=password, api_key=secret)
@@ -209,6 +214,10 @@ class Panel:
     async def aclose(self) -> None:
         """End in order: no more connections, then the tasks, then the database."""
         await self._exit.aclose()
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import Column, Select, Table, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.access.errors import NoSuchRole, RoleNameIsTaken
@@ -16,7 +15,7 @@ from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.errors import CoreError
 from innkeeper.core.servers.errors import NoSuchServer
 from innkeeper.storage.errors import FOREIGN_KEY, Reference, refusing
-from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, values_of
+from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, inserting, values_of
 from innkeeper.storage.schema import accounts, api_keys, grants, role_members, role_servers, roles, servers
 
 
@@ -120,9 +119,8 @@ class SqlAccess:
     async def put_grant(self, grant: Grant) -> None:
         """Keep a grant, in place of the one for the same account and server; raise NoSuchAccount, NoSuchServer."""
         values = values_of(grant)
-        make = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         statement = (
-            make(grants)
+            inserting(self._connection, grants)
             .values(values)
             .on_conflict_do_update(
                 index_elements=[grants.c.account_id, grants.c.server_id],

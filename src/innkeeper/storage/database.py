@@ -29,11 +29,11 @@ from innkeeper.storage.accounts import SqlAccounts
 from innkeeper.storage.activity import SqlActivity
 from innkeeper.storage.engines import open_engine
 from innkeeper.storage.errors import (
-    CANNOT_CONNECT,
     DatabaseIsUnavailable,
     SchemaIsNewer,
     SchemaIsOld,
     TransactionsDoNotNest,
+    cannot_connect,
     is_passing,
 )
 from innkeeper.storage.metrics import SqlMetrics
@@ -68,11 +68,11 @@ class SqlWork:
         self.metrics: MetricStore = SqlMetrics(connection)
         self.activity: ActivityStore = SqlActivity(connection)
         self.settings: SettingStore = SqlSettings(connection)
-        self.changes: dict[Changed, None] = {}
+        self.changes: dict[tuple[Noun, int], Changed] = {}
 
-    def changed(self, noun: Noun, row_id: int) -> None:
-        """Announce, after the commit, that a row changed; said twice, it is announced once."""
-        self.changes[Changed(noun, row_id)] = None
+    def changed(self, noun: Noun, row_id: int, row: Any = None) -> None:
+        """Announce, after the commit, that a row changed; said twice, it is announced once, as said last."""
+        self.changes[noun, row_id] = Changed(noun, row_id, row)
 
 
 class Database:
@@ -178,7 +178,9 @@ class Database:
             except BaseException:
                 await connection.close()
                 raise
-        except CANNOT_CONNECT as error:
+        except Exception as error:
+            if not cannot_connect(error):
+                raise
             log.warning("storage.database.unavailable", error=str(error))
             raise DatabaseIsUnavailable from error
         return connection
@@ -195,7 +197,7 @@ class Database:
         seconds = monotonic() - begun
         if seconds > SLOW_SECONDS:
             log.warning("storage.transaction.slow", seconds=round(seconds, 3))
-        changes = list(work.changes)
+        changes = list(work.changes.values())
         if not changes:
             return
         try:

@@ -5,11 +5,11 @@ store's to say.
 """
 
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Column, Index, UniqueConstraint, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionIsFree
@@ -34,8 +34,7 @@ _PASSING_CODES = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
 }
-CANNOT_CONNECT = (DBAPIError, NoConnectionIsFree, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What asking for a connection may raise when the database is not there."""
+_FOREIGN_KEY_STATE = "23503"
 
 
 class DatabaseIsUnavailable(Unavailable):
@@ -106,9 +105,17 @@ def constraint_of(error: IntegrityError) -> str:
             return FOREIGN_KEY
         return _UNIQUE.get(str(error.orig).removeprefix("UNIQUE constraint failed: "), "")
     cause = getattr(error.orig, "__cause__", None)
-    if isinstance(cause, asyncpg.ForeignKeyViolationError):
+    if getattr(cause, "sqlstate", None) == _FOREIGN_KEY_STATE:
         return FOREIGN_KEY
     return str(getattr(cause, "constraint_name", None) or "")
+
+
+def cannot_connect(error: BaseException) -> bool:
+    """Say whether asking for a connection raises this when the database is not there."""
+    if isinstance(error, DBAPIError | NoConnectionIsFree | OSError):
+        return True
+    driver = sys.modules.get("asyncpg")  # not imported for SQLite
+    return driver is not None and isinstance(error, driver.PostgresError | driver.InterfaceError)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.servers.model import Usage
-from innkeeper.storage.rows import fetch_all, values_of
+from innkeeper.storage.rows import fetch_all, inserting, values_of
 from innkeeper.storage.schema import samples
 
+_TABLE = samples
 COLUMNS = [column for column in samples.c if column.name != "server_id"]
 
 
@@ -23,8 +23,7 @@ class SqlMetrics:
     async def add(self, samples: list[tuple[int, Usage]]) -> None:
         if samples:
             rows = [{"server_id": server_id, **values_of(usage)} for server_id, usage in samples]
-            insert = _INSERT_SQLITE if self._connection.dialect.name == "sqlite" else _INSERT_POSTGRESQL
-            await self._connection.execute(insert, rows)
+            await self._connection.execute(inserting(self._connection, _TABLE).on_conflict_do_nothing(), rows)
 
     async def of_server(self, server_id: int, since: datetime, until: datetime, limit: int) -> list[Usage]:
         query = (
@@ -37,7 +36,3 @@ class SqlMetrics:
 
     async def delete_before(self, moment: datetime) -> int:
         return (await self._connection.execute(delete(samples).where(samples.c.at < moment))).rowcount
-
-
-_INSERT_SQLITE = sqlite.insert(samples).on_conflict_do_nothing()
-_INSERT_POSTGRESQL = postgresql.insert(samples).on_conflict_do_nothing()

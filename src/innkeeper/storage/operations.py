@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.operations.errors import NoSuchOperation
@@ -12,6 +12,11 @@ from innkeeper.core.servers.errors import NoSuchServer
 from innkeeper.storage.errors import FOREIGN_KEY, refusing
 from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, values_of
 from innkeeper.storage.schema import UNFINISHED, operations
+
+# Names of parameters must not be those of columns that an update sets.
+_GET = select(operations).where(operations.c.id == bindparam("operation_id"))
+_FIND = select(operations).where(operations.c.uuid == bindparam("operation_uuid"))
+_UPDATE = update(operations).where(operations.c.id == bindparam("operation_id"))
 
 
 class SqlOperations:
@@ -27,15 +32,15 @@ class SqlOperations:
         return replace(operation, id=operation_id)
 
     async def get(self, operation_id: int) -> Operation | None:
-        return await fetch_one(self._connection, select(operations).where(operations.c.id == operation_id), Operation)
+        return await fetch_one(self._connection, _GET, Operation, operation_id=operation_id)
 
     async def find(self, uuid: UUID) -> Operation | None:
-        return await fetch_one(self._connection, select(operations).where(operations.c.uuid == uuid), Operation)
+        return await fetch_one(self._connection, _FIND, Operation, operation_uuid=uuid)
 
     async def update(self, operation: Operation) -> None:
         """Replace the row of the same id; raise NoSuchOperation."""
-        statement = update(operations).where(operations.c.id == operation.id)
-        if not (await self._connection.execute(statement, values_of(operation))).rowcount:
+        values = {**values_of(operation), "operation_id": operation.id}
+        if not (await self._connection.execute(_UPDATE, values)).rowcount:
             raise NoSuchOperation(id=operation.id)
 
     async def unfinished(self) -> list[Operation]:

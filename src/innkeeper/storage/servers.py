@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from msgspec.structs import replace
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.accounts.errors import NoSuchAccount
@@ -17,6 +17,11 @@ from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, values_of
 from innkeeper.storage.schema import accounts, nodes, servers
 
 COLUMNS = [column for column in servers.c if not column.name.startswith("live_")]
+# Names of parameters must not be those of columns that an update sets.
+_OF_ID = servers.c.id == bindparam("server_id")
+_GET = select(*COLUMNS).where(_OF_ID)
+_UPDATE = update(servers).where(_OF_ID, servers.c.generation == bindparam("generation_before"))
+_NOTE = update(servers).where(_OF_ID)
 
 
 class SqlServers:
@@ -32,7 +37,7 @@ class SqlServers:
         return replace(server, id=server_id)
 
     async def get(self, server_id: int) -> Server | None:
-        return await fetch_one(self._connection, select(*COLUMNS).where(servers.c.id == server_id), Server)
+        return await fetch_one(self._connection, _GET, Server, server_id=server_id)
 
     async def all(self) -> list[Server]:
         return await fetch_all(self._connection, select(*COLUMNS).order_by(servers.c.id), Server)
@@ -42,16 +47,16 @@ class SqlServers:
 
         A server that there never was counts as changed, too. A new owner or node must exist: NoSuchAccount, NoSuchNode.
         """
-        before = (servers.c.id == server.id) & (servers.c.generation == server.generation - 1)
+        before = {"server_id": server.id, "generation_before": server.generation - 1}
         async with refusing(self._connection, _refusals(server), _references(server)):
-            result = await self._connection.execute(update(servers).where(before), _values(server))
+            result = await self._connection.execute(_UPDATE, {**_values(server), **before})
         if not result.rowcount:
             raise ServerChangedMeanwhile(id=server.id)
 
     async def note_state(self, server_id: int, state: State, power: Literal["on", "off"] | None) -> None:
         """Set what was seen of a server, and the power intent unless None; raise NoSuchServer."""
         seen: dict[str, Any] = {"state": state} if power is None else {"state": state, "power": power}
-        result = await self._connection.execute(update(servers).where(servers.c.id == server_id), seen)
+        result = await self._connection.execute(_NOTE, {**seen, "server_id": server_id})
         if not result.rowcount:
             raise NoSuchServer(id=server_id)
 

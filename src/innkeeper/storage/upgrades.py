@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from innkeeper.kit.tasks import in_thread
 from innkeeper.storage import migrations
 from innkeeper.storage.engines import make_sqlite_file, open_migrating_engine
-from innkeeper.storage.errors import CANNOT_CONNECT, DatabaseIsUnavailable, SchemaIsNewer, UpgradeFailed, is_passing
+from innkeeper.storage.errors import DatabaseIsUnavailable, SchemaIsNewer, UpgradeFailed, cannot_connect, is_passing
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -50,7 +50,9 @@ async def _migrate(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
             await connection.run_sync(_run_revisions)
-    except CANNOT_CONNECT as error:
+    except Exception as error:
+        if not cannot_connect(error):
+            raise
         if isinstance(error, DBAPIError) and not is_passing(error):
             raise UpgradeFailed from error
         raise DatabaseIsUnavailable from error

@@ -159,7 +159,7 @@ class House:
         for change in changes:
             match change.noun:
                 case "server":
-                    await self.product.directory.reload(change.id)
+                    await self.product.directory.reload(change.id, change.row)
                 case "node":
                     await self.product.nodes.apply(change)
                 case "operation":

@@ -143,7 +143,16 @@ class DesiredServer(Message, frozen=True, kw_only=True):
 # --- what is ------------------------------------------------------------------------------------------------------
 
 Phase = Literal[
-    "created", "installing", "stopped", "preparing", "starting", "running", "stopping", "saving", "restarting", "crashed"
+    "created",
+    "installing",
+    "stopped",
+    "preparing",
+    "starting",
+    "running",
+    "stopping",
+    "saving",
+    "restarting",
+    "crashed",
 ]
 
 

@@ -21,6 +21,7 @@ PAUSE_PER_USER_S = 0.00007
 """Between two wakings of all who wait: with many of them, lines are gathered instead of handed out one by one."""
 LEAST_PAUSE_S = 0.001
 """A shorter one is none."""
+MOST_PAUSE_S = 0.02
 Rendering = Callable[[Block], Any]
 
 
@@ -150,7 +151,7 @@ class Channel:
 
     def _wake_in_time(self) -> None:
         """Wake all who wait: at once, or with the next lines when they were woken a moment ago and are many."""
-        pause = self.users * PAUSE_PER_USER_S
+        pause = min(self.users * PAUSE_PER_USER_S, MOST_PAUSE_S)
         if self._waking is not None or not self._waiters:
             return
         loop = asyncio.get_running_loop()

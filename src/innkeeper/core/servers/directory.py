@@ -48,13 +48,17 @@ class ServerDirectory:
             for server in await work.servers.all():
                 self._put_server(server)
 
-    async def reload(self, server_id: int) -> None:
-        """Read one server again."""
+    async def reload(self, server_id: int, row: Server | None = None) -> None:
+        """Read one server again; `row` is what there is to be read, where the caller has just committed it."""
         async with self._reading:
-            async with self._works() as work:
-                server = await work.servers.get(server_id)
-            if server is not None:
-                self._put_server(server)
+            known = self._records.get(server_id)
+            if row is not None and known is not None and row.generation < known.server.generation:
+                row = None  # another panel's later decision was read meanwhile
+            if row is None:
+                async with self._works() as work:
+                    row = await work.servers.get(server_id)
+            if row is not None:
+                self._put_server(row)
 
     def put_live(self, server_id: int, live: Live) -> Record:
         """Replace what is seen of a server; nothing is told where nothing changed."""

@@ -6,6 +6,7 @@ exits) before it is acknowledged.
 """
 
 import asyncio
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -228,8 +229,9 @@ class Reconciler:
         to_start = idle and ended is not None and ended.verb == "install" and ended.state is OperationState.DONE
         stopped_by_itself = idle and not to_start
         if live.state is not server.state or stopped_by_itself:
+            power: Literal["on", "off"] = "off" if stopped_by_itself else server.power
             await work.servers.note_state(server.id, live.state, "off" if stopped_by_itself else None)
-            work.changed("server", server.id)
+            work.changed("server", server.id, msgspec.structs.replace(server, state=live.state, power=power))
         return to_start
 
     async def _note_news(self, work: Work, record: Record, live: Live) -> None:

@@ -146,7 +146,7 @@ class ServerService:
             async with self._works() as work:
                 server = await work.servers.add(server)
                 operation = await work.operations.add(msgspec.structs.replace(operation, server_id=server.id))
-                work.changed("server", server.id)
+                work.changed("server", server.id, server)
                 await self._activity.note(work, actor, "server.created", server_id=server.id, data={"name": server.name, "package": package.name})
         return server, operation
 
@@ -180,7 +180,7 @@ class ServerService:
                 await self._gateway.write_config(server, file)
             async with self._works() as work:
                 await work.servers.update(changed)
-                work.changed("server", server.id)
+                work.changed("server", server.id, changed)
                 await self._activity.note(work, actor, "server.changed", server_id=server.id, data={"changed": sorted(given)})
         await self._reconciler.tell(server.id)
         return changed
@@ -291,7 +291,7 @@ class ServerService:
             async with self._works() as work:
                 await work.servers.update(changed)
                 operation = await work.operations.add(operation)
-                work.changed("server", server.id)
+                work.changed("server", server.id, changed)
                 await self._activity.note(work, actor, f"server.{verb}", server_id=server.id)
         await self._reconciler.tell(server.id, operation)
         return operation
@@ -306,7 +306,7 @@ class ServerService:
             changed = msgspec.structs.replace(server, generation=server.generation + 1, suspended=suspended, suspended_reason=reason, power=power)
             async with self._works() as work:
                 await work.servers.update(changed)
-                work.changed("server", server.id)
+                work.changed("server", server.id, changed)
                 action = "server.suspended" if suspended else "server.unsuspended"
                 await self._activity.note(work, actor, action, server_id=server.id, data={"reason": reason} if reason else None)
         await self._reconciler.tell(server.id)

@@ -11,12 +11,16 @@ import asyncio
 import struct
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from mcstatus.motd import Motd
 
 from innkeeper.contracts.game import GameSilent, GameStatus
+from innkeeper.kit.tasks import in_thread
+
+if TYPE_CHECKING:
+    from mcstatus.motd import Motd
 
 MAX_REPLY = 256 * 1024
 """Bytes; vanilla sends at most 32,767 characters, favicon included."""
@@ -51,6 +55,7 @@ class MinecraftJava:
     name = "minecraft-java"
 
     async def ask(self, host: str, port: int, timeout: timedelta) -> GameStatus:
+        await in_thread(_motd)
         try:
             async with asyncio.timeout(timeout.total_seconds()):
                 return _status(await _exchange(host, port))
@@ -104,9 +109,17 @@ def _plain(description: Any) -> str | None:
         return None
     component: Any = description
     try:
-        return Motd.parse(component).to_plain()
+        return _motd().parse(component).to_plain()
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise _BadReply(f"a description that is no text: {error}") from error
+
+
+@cache
+def _motd() -> "type[Motd]":
+    # Not before a game is asked, and not in the event loop: with it comes a whole resolver of names.
+    from mcstatus.motd import Motd
+
+    return Motd
 
 
 def _varint(value: int) -> bytes:

@@ -37,7 +37,7 @@ from innkeeper.node.supervisor.listening import Listener
 from innkeeper.node.supervisor.machine import Machine
 from innkeeper.node.supervisor.memory import Memory
 from innkeeper.node.supervisor.patterns import BadPattern, Seen, Watcher
-from innkeeper.node.supervisor.place import Kept, ServerPlace, boot_id, load_desired, load_kept, save
+from innkeeper.node.supervisor.place import Kept, ServerPlace, boot_id, load_desired, load_kept, save, write_private
 from innkeeper.node.supervisor.preparing import StartRefused, WriteConfig, jail_of, limits_of, prepare
 from innkeeper.node.supervisor.probing import probe
 from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, OrderReport, Patterns
@@ -94,6 +94,7 @@ class ServerRunner:
         self._label = str(uuid)[:8]
         self._desired: DesiredServer | None = None
         self._kept = Kept()
+        self._saved = b""
         self._machine = Machine(on.Rules())
         self._plan: ExecPlan | None = None
         self._notes: list[str] = []
@@ -497,8 +498,11 @@ class ServerRunner:
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
-        # Not synced: after a power cut nothing of it holds any more but the installation, and files tell that.
-        save(self._place.memory, self._kept)
+        content = msgspec.json.encode(self._kept)
+        if content != self._saved:
+            # Not synced: after a power cut nothing of it holds any more but the installation, and files tell that.
+            write_private(self._place.memory, content)
+            self._saved = content
 
     def _save_soon(self) -> None:
         if self._saving is None and not self._closed:

@@ -9,7 +9,7 @@ asked again whenever any right changes, and when the key ends.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,9 +42,6 @@ MAX_FRAME = 256 * 1024
 MAX_MESSAGE = 16 * 1024
 COMMAND_BURST = 50
 COMMANDS_PER_S = 20.0
-FEW_VIEWERS = 5
-DELAY_PER_VIEWER_S = 0.0002
-MAX_DELAY_S = 0.02
 CLOSE_PATIENCE_S = 0.5
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -149,6 +146,15 @@ class Streams:
                 del self._open[account]
 
 
+async def _to_its_end(part: Awaitable[None]) -> Exception | None:
+    """Return what ended a part of a stream, where that is nothing out of the ordinary."""
+    try:
+        await part
+    except (CoreError, WebSocketException, OSError) as error:
+        return error
+    return None
+
+
 class _Stream:
     """One open stream: lines go out, changes go out, commands come in, each in a task of its own."""
 
@@ -175,16 +181,20 @@ class _Stream:
         tasks = TaskSet(f"console stream of {str(record.server.uuid)[-4:]}").start_set()
         try:
             parts = [
-                tasks.start(self._lines(), name="lines", fatal=False),
-                tasks.start(self._changes(), name="changes", fatal=False),
-                tasks.start(self._rights(), name="rights", fatal=False),
-                tasks.start(self._commands(), name="commands", fatal=False),
+                tasks.start(_to_its_end(part), name=name, fatal=False)
+                for part, name in (
+                    (self._lines(), "lines"),
+                    (self._changes(), "changes"),
+                    (self._rights(), "rights"),
+                    (self._commands(), "commands"),
+                )
             ]
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await tasks.stop()
         for task in done:
-            task.result()
+            if (ended_by := task.result()) is not None:
+                raise ended_by
 
     async def _lines(self) -> None:
         subscription = self._subscription
@@ -196,8 +206,6 @@ class _Stream:
                 skipped = subscription.skipped
             for frame in frames(blocks):
                 await self._socket.send_data(frame)
-            if subscription.viewers > FEW_VIEWERS:
-                await asyncio.sleep(min(MAX_DELAY_S, DELAY_PER_VIEWER_S * subscription.viewers))
 
     async def _changes(self) -> None:
         """Tell what changed of the server, usage left aside, and what the client may do with it."""

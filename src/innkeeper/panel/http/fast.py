@@ -8,6 +8,7 @@ routes, which know how to refuse. Knows no path of any application.
 from typing import Any, Protocol
 
 from litestar import Litestar
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope
 
 from innkeeper.core.errors import CoreError
@@ -44,6 +45,11 @@ class FastApplication(Litestar):
         rest: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
         await send(start)
         await send(rest)
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[Any]) -> list[Any]:
+        """Return the plugins that are used here: Litestar's own list loads all of pydantic, which no route needs."""
+        return [*plugins, MsgspecDIPlugin()]
 
     def _read(self, scope: HTTPScope) -> bytes | None:
         try:

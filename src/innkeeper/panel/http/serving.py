@@ -72,7 +72,7 @@ class HttpServer:
         )
         self._server = _Server(config)
         self._task = self._tasks.start(self._server.serve(sockets=[listening]), name=f"http on {actual}")
-        while not self._server.started and not self._task.done():
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - it says so in no other way
             await asyncio.sleep(0)
         log.info("http.listening", url=self.url)
 

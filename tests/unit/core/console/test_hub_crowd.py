@@ -99,6 +99,7 @@ async def test_lines_that_come_quickly_are_gathered_for_a_crowd_and_none_is_lost
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hub_module, "PAUSE_PER_USER_S", 0.3 / CROWD)
+    monkeypatch.setattr(hub_module, "MOST_PAUSE_S", 0.3)
     node = Node()
     hub = ConsoleHub(cast(NodeGateway, node))
     async with TaskSet("readers") as tasks:
