@@ -74,10 +74,20 @@ def measure(options: Options, report: Report, serve: Serve, what: str, path: str
 
 def load(options: Options, host: str, port: int, path: str, headers: dict[str, str]) -> Any:
     """Return how a path does under load."""
-    task = {"host": host, "port": port, "path": path, "headers": headers, "connections": CONNECTIONS,
-            "seconds": options.seconds}  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "bench.load.requests"], input=msgspec.json.encode(task),
-                          stdout=subprocess.PIPE, check=True)  # fmt: skip
+    task = {
+        "host": host,
+        "port": port,
+        "path": path,
+        "headers": headers,
+        "connections": CONNECTIONS,
+        "seconds": options.seconds,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load.requests"],
+        input=msgspec.json.encode(task),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return msgspec.json.decode(done.stdout)
 
 
@@ -86,8 +96,12 @@ def raw(options: Options, body: bytes) -> Any:
     with tempfile.NamedTemporaryFile() as file:
         file.write(body)
         file.flush()
-        source = subprocess.Popen([sys.executable, "-m", "bench.limits.answer", file.name], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+        source = subprocess.Popen(
+            [sys.executable, "-m", "bench.limits.answer", file.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         assert source.stdout is not None
         try:
             url = urlsplit(read_url(source.stdout))

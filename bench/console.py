@@ -143,8 +143,9 @@ def client(task: Task) -> Iterator[Any]:
 
 def raw(count: int, kind: str, order: str) -> Result:
     """Return what the same client gets of the bare way."""
-    source = subprocess.Popen([sys.executable, "-m", "bench.limits.fanout"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)  # fmt: skip
+    source = subprocess.Popen(
+        [sys.executable, "-m", "bench.limits.fanout"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert source.stdin is not None
     assert source.stdout is not None
     try:

@@ -75,10 +75,22 @@ class Serve:
         begun = time.monotonic()
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", "--ready-file",
-                 str(ready), "--no-sample"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENVIRONMENT,
-            )  # fmt: skip
+                [
+                    *self._command,
+                    "serve",
+                    "--data",
+                    str(self.data),
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--ready-file",
+                    str(ready),
+                    "--no-sample",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_ENVIRONMENT,
+            )
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() - begun > READY_S:
                 raise RuntimeError(f"serve did not come up:\n{self.log(40)}")
@@ -107,8 +119,12 @@ class Serve:
     def remove(self) -> None:
         """End the games and remove the folder."""
         if self.data.exists():
-            subprocess.run([*self._command, "admin", "stop-servers", "--data", str(self.data)],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)  # fmt: skip
+            subprocess.run(
+                [*self._command, "admin", "stop-servers", "--data", str(self.data)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
         shutil.rmtree(self.root, ignore_errors=True)
 
     def log(self, lines: int) -> str:

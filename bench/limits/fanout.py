@@ -82,8 +82,9 @@ async def main() -> None:
     """Do it until a client hangs up."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
-    game = subprocess.Popen([sys.executable, "-S", TALKER], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
-                            start_new_session=True)  # fmt: skip
+    game = subprocess.Popen(
+        [sys.executable, "-S", TALKER], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     os.close(theirs)
     os.set_blocking(ours, False)
     fanout = Fanout(ours)

@@ -16,7 +16,6 @@ import uvloop
 
 from innkeeper.kit import log as logs
 
-
 _MOST_FILES = 65_536
 
 

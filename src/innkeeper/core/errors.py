@@ -87,8 +87,15 @@ class Unavailable(CoreError):
 
 
 KINDS: tuple[type[CoreError], ...] = (
-    Unauthenticated, Forbidden, NotFound, Gone, Invalid, Conflict, Exhausted, Unavailable
-)  # fmt: skip
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Gone,
+    Invalid,
+    Conflict,
+    Exhausted,
+    Unavailable,
+)
 
 
 def snake(name: str) -> str:

@@ -1,7 +1,7 @@
 """What nodes and other panels say, put before core.
 
-    node ── Enrol, Hello, Report (acknowledged) ──▶ one of the panels ── PanelNote ──▶ all the others
-    node ── Samples ──▶ every panel
+node ── Enrol, Hello, Report (acknowledged) ──▶ one of the panels ── PanelNote ──▶ all the others
+node ── Samples ──▶ every panel
 """
 
 from collections.abc import Callable
@@ -37,8 +37,17 @@ PANELS = "panels"
 class Inbox:
     """Listens to the bus for the panel; `announce` is the other direction, after every commit."""
 
-    def __init__(self, *, bus: Bus, access: AccessDirectory, servers: ServerDirectory, nodes: NodeService,
-                 operations: OperationService, metrics: MetricService, tasks: TaskSet) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        access: AccessDirectory,
+        servers: ServerDirectory,
+        nodes: NodeService,
+        operations: OperationService,
+        metrics: MetricService,
+        tasks: TaskSet,
+    ) -> None:
         self._bus = bus
         self._access = access
         self._servers = servers
@@ -55,7 +64,9 @@ class Inbox:
         """Load what there is and listen from now on."""
         self._reconciler = reconciler
         bus, heard = self._bus, self._heard
-        heard.append(await bus.subscribe(wire.PANEL_NOTES, self._note, name="notes of other panels", on_gap=self._missed))
+        heard.append(
+            await bus.subscribe(wire.PANEL_NOTES, self._note, name="notes of other panels", on_gap=self._missed)
+        )
         await self.load()
         self._forget_state = bus.on_state(self._bus_state)
         heard.append(await bus.serve(wire.PANEL_ENROL, self._enrol, name="enrolments", group=PANELS))
@@ -81,7 +92,9 @@ class Inbox:
     async def announce(self, changes: list[Changed]) -> None:
         """Take in what a transaction of this panel changed, and tell the other panels."""
         await self._apply(changes)
-        await self._publish(wire.PanelNote(origin=self._origin, changes=[(str(change.noun), change.id) for change in changes]))
+        await self._publish(
+            wire.PanelNote(origin=self._origin, changes=[(str(change.noun), change.id) for change in changes])
+        )
 
     async def _apply(self, changes: list[Changed]) -> None:
         for change in changes:
@@ -127,8 +140,9 @@ class Inbox:
     async def _enrol(self, payload: bytes) -> bytes:
         async def answer() -> wire.Message:
             enrol = decode(payload, wire.Enrol)
-            node, secret = await self._nodes.enrol(enrol.token, enrol.name, _facts(enrol.facts), address=enrol.address,
-                                                   public_host=enrol.public_host)  # fmt: skip
+            node, secret = await self._nodes.enrol(
+                enrol.token, enrol.name, _facts(enrol.facts), address=enrol.address, public_host=enrol.public_host
+            )
             return wire.Enrolled(node=node.uuid, secret=secret)
 
         return await self._answered("node.enrolment", answer)
@@ -161,11 +175,22 @@ class Inbox:
     async def _samples(self, message: BusMessage) -> None:
         samples = decode(message.payload, wire.Samples)
         at = from_microseconds(samples.at_us)
-        self._metrics.take(self._node(samples.node).id, [
-            (sample.uuid, Usage(at=at, cpu_percent=sample.cpu_percent, memory_bytes=sample.memory_bytes,
-                                disk_bytes=sample.disk_bytes, players=sample.players))
-            for sample in samples.servers
-        ])  # fmt: skip
+        self._metrics.take(
+            self._node(samples.node).id,
+            [
+                (
+                    sample.uuid,
+                    Usage(
+                        at=at,
+                        cpu_percent=sample.cpu_percent,
+                        memory_bytes=sample.memory_bytes,
+                        disk_bytes=sample.disk_bytes,
+                        players=sample.players,
+                    ),
+                )
+                for sample in samples.servers
+            ],
+        )
 
     def _node(self, uuid: UUID) -> nodes_model.Node:
         return self._nodes.by_uuid(uuid)
@@ -188,9 +213,17 @@ class Inbox:
 
 def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:
     return nodes_model.NodeFacts(
-        version=facts.version, hostname=facts.hostname, system=facts.system, cpus=facts.cpus, memory_mib=facts.memory_mib,
-        disk_mib=facts.disk_mib, disk_free_mib=facts.disk_free_mib, runtimes=facts.runtimes, tools=facts.tools,
-        isolation=facts.isolation)  # fmt: skip
+        version=facts.version,
+        hostname=facts.hostname,
+        system=facts.system,
+        cpus=facts.cpus,
+        memory_mib=facts.memory_mib,
+        disk_mib=facts.disk_mib,
+        disk_free_mib=facts.disk_free_mib,
+        runtimes=facts.runtimes,
+        tools=facts.tools,
+        isolation=facts.isolation,
+    )
 
 
 _PROGRESS = {
@@ -205,7 +238,9 @@ def _observation(seen: wire.ObservedServer) -> Observation:
     order = seen.order
     progress = None
     if order is not None:
-        progress = Progress(state=_PROGRESS[order.state], reason=order.reason, steps=tuple(order.steps), fraction=order.fraction)
+        progress = Progress(
+            state=_PROGRESS[order.state], reason=order.reason, steps=tuple(order.steps), fraction=order.fraction
+        )
     ended = seen.last_exit
     live = Live(
         state=State(seen.phase),
@@ -214,11 +249,21 @@ def _observation(seen: wire.ObservedServer) -> Observation:
         run_id=seen.run_id,
         started_at=from_microseconds(seen.started_us) if seen.started_us else None,
         ready_at=from_microseconds(seen.ready_us) if seen.ready_us else None,
-        last_exit=LastExit(code=ended.code, signal=ended.signal, at=from_microseconds(ended.at_us), clean=ended.clean,
-                           reason=ended.reason) if ended else None,  # fmt: skip
-        players=tuple(OnlinePlayer(name=player.name, since=from_microseconds(player.since_us)) for player in seen.players),
+        last_exit=LastExit(
+            code=ended.code,
+            signal=ended.signal,
+            at=from_microseconds(ended.at_us),
+            clean=ended.clean,
+            reason=ended.reason,
+        )
+        if ended
+        else None,
+        players=tuple(
+            OnlinePlayer(name=player.name, since=from_microseconds(player.since_us)) for player in seen.players
+        ),
         crashes=seen.crashes,
         notes=tuple(seen.notes),
     )
-    return Observation(uuid=seen.uuid, live=live, generation=seen.generation, order_id=order.id if order else None,
-                       progress=progress)  # fmt: skip
+    return Observation(
+        uuid=seen.uuid, live=live, generation=seen.generation, order_id=order.id if order else None, progress=progress
+    )

@@ -79,7 +79,9 @@ class FirstKey(msgspec.Struct, frozen=True, kw_only=True):
 class Panel:
     """A panel, running. `await Panel.open(...)`, later `await panel.aclose()`."""
 
-    def __init__(self, options: PanelOptions, product: Product, reconciler: Reconciler, inbox: Inbox, tasks: TaskSet) -> None:
+    def __init__(
+        self, options: PanelOptions, product: Product, reconciler: Reconciler, inbox: Inbox, tasks: TaskSet
+    ) -> None:
         self.options = options
         self.product = product
         self._reconciler = reconciler
@@ -89,8 +91,15 @@ class Panel:
         self.http: HttpServer
 
     @classmethod
-    async def open(cls, options: PanelOptions, bus: Bus, *, clock: Clock | None = None, upgrade_first: bool = False,
-                   own_node: Callable[[NodeService], Awaitable[None]] | None = None) -> Self:  # fmt: skip
+    async def open(
+        cls,
+        options: PanelOptions,
+        bus: Bus,
+        *,
+        clock: Clock | None = None,
+        upgrade_first: bool = False,
+        own_node: Callable[[NodeService], Awaitable[None]] | None = None,
+    ) -> Self:
         """Tie everything together and begin to serve.
 
         `upgrade_first` brings the database's tables up to date (an embedded install does). `own_node` is called before
@@ -114,8 +123,15 @@ class Panel:
         return panel
 
     @classmethod
-    async def _tie(cls, options: PanelOptions, bus: Bus, database: Database, clock: Clock, tasks: TaskSet,
-                   own_node: Callable[[NodeService], Awaitable[None]] | None) -> Self:  # fmt: skip
+    async def _tie(
+        cls,
+        options: PanelOptions,
+        bus: Bus,
+        database: Database,
+        clock: Clock,
+        tasks: TaskSet,
+        own_node: Callable[[NodeService], Awaitable[None]] | None,
+    ) -> Self:
         works: Works = database.works
         directory = ServerDirectory(works)
         authority = AccessDirectory(works, clock)
@@ -125,9 +141,26 @@ class Panel:
         metrics = MetricService(works=works, clock=clock, servers=directory)
         catalog = Catalog([*load_packages(SHIPPED), *(load_packages(options.packages) if options.packages else [])])
         gateway = BusGateway(bus, nodes)
-        reconciler = Reconciler(works=works, clock=clock, directory=directory, catalog=catalog, nodes=nodes, gateway=gateway,
-                                operations=operations, activity=activity, tasks=tasks)  # fmt: skip
-        inbox = Inbox(bus=bus, access=authority, servers=directory, nodes=nodes, operations=operations, metrics=metrics, tasks=tasks)
+        reconciler = Reconciler(
+            works=works,
+            clock=clock,
+            directory=directory,
+            catalog=catalog,
+            nodes=nodes,
+            gateway=gateway,
+            operations=operations,
+            activity=activity,
+            tasks=tasks,
+        )
+        inbox = Inbox(
+            bus=bus,
+            access=authority,
+            servers=directory,
+            nodes=nodes,
+            operations=operations,
+            metrics=metrics,
+            tasks=tasks,
+        )
         database.set_announcer(inbox.announce)
         async with works() as work:
             secret = await work.settings.put_if_absent("installation_secret", secrets.token_hex(32))
@@ -141,19 +174,32 @@ class Panel:
             secret=bytes.fromhex(secret),
             authority=authority,
             access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
-            accounts=AccountService(works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=directory, activity=activity),
+            accounts=AccountService(
+                works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=directory, activity=activity
+            ),
             activity=activity,
             catalog=catalog,
-            console=ConsoleService(works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity),
+            console=ConsoleService(
+                works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity
+            ),
             directory=directory,
             files=FileService(works=works, gateway=gateway, access=authority, servers=directory, activity=activity),
             metrics=metrics,
             nodes=nodes,
             operations=operations,
             servers=ServerService(
-                works=works, clock=clock, directory=directory, catalog=catalog, nodes=nodes, gateway=gateway,
-                operations=operations, activity=activity, reconciler=reconciler, account_exists=_finder(authority)),
-        )  # fmt: skip
+                works=works,
+                clock=clock,
+                directory=directory,
+                catalog=catalog,
+                nodes=nodes,
+                gateway=gateway,
+                operations=operations,
+                activity=activity,
+                reconciler=reconciler,
+                account_exists=_finder(authority),
+            ),
+        )
         return cls(options, product, reconciler, inbox, tasks)
 
     def _front(self) -> Front:
@@ -234,4 +280,3 @@ def _finder(authority: AccessDirectory) -> Callable[[UUID], int | None]:
         return next((account.id for account in authority.accounts.values() if account.uuid == uuid), None)
 
     return find
-

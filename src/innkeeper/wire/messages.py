@@ -516,10 +516,36 @@ class BeginArchive(Message, frozen=True, kw_only=True):
 
 
 Ask = (
-    Apply | Remove | Announce | SendLine | ReadConsole | SearchConsole | FindPort | StatFile | ListFiles | ReadFile
-    | BeginUpload | UploadPart | FinishUpload | MakeDirectory | DeleteFile | RenameFile | WriteConfig | BeginArchive
-)  # fmt: skip
+    Apply
+    | Remove
+    | Announce
+    | SendLine
+    | ReadConsole
+    | SearchConsole
+    | FindPort
+    | StatFile
+    | ListFiles
+    | ReadFile
+    | BeginUpload
+    | UploadPart
+    | FinishUpload
+    | MakeDirectory
+    | DeleteFile
+    | RenameFile
+    | WriteConfig
+    | BeginArchive
+)
 Answer = (
-    Done | ConsoleRead | ConsoleFound | PortFound | FileEntry | FilesListed | FilePart | UploadBegun | Refusal
-    | Enrolled | Welcome | Acknowledged
-)  # fmt: skip
+    Done
+    | ConsoleRead
+    | ConsoleFound
+    | PortFound
+    | FileEntry
+    | FilesListed
+    | FilePart
+    | UploadBegun
+    | Refusal
+    | Enrolled
+    | Welcome
+    | Acknowledged
+)

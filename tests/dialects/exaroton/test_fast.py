@@ -49,7 +49,7 @@ class Watched:
         self.answered = 0
 
     def answer(self, scope: object) -> bytes | None:
-        body = self._reads.answer(scope)  # type: ignore[arg-type]
+        body = self._reads.answer(scope)
         self.answered += body is not None
         return body
 
@@ -65,7 +65,7 @@ async def test_the_fast_way_and_the_routes_say_the_same(tmp_path: Path, path: st
         application = exaroton_application(house.product)
         assert application.reads is not None
         watched = Watched(application.reads)
-        transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(transport=transport, base_url="http://panel") as http:
             for key in keys:
                 for template in HEADERS:
@@ -84,7 +84,7 @@ async def test_a_list_follows_what_changes_of_servers_and_of_rights(tmp_path: Pa
         guest = await house.account("guest")
         record = await house.server(owner=guest, name="before")
         headers = {"Authorization": f"Bearer {await house.key(guest)}"}
-        transport = httpx.ASGITransport(exaroton_application(house.product))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(exaroton_application(house.product))
         async with httpx.AsyncClient(transport=transport, base_url="http://panel") as http:
 
             async def names() -> list[str]:

@@ -120,7 +120,10 @@ class AccessService:
         return networks or own.networks, expires_at
 
     async def revoke_key(self, actor: Actor, uuid: UUID) -> None:
-        """End one of the actor's own keys at once; a narrow key ends only itself. Raise NoSuchKey, PermissionIsMissing."""
+        """End one of the actor's own keys at once; a narrow key ends only itself.
+
+        Raises NoSuchKey, PermissionIsMissing.
+        """
         key = next((key for key in self.keys(actor) if key.uuid == uuid), None)
         if key is None:
             raise NoSuchKey

@@ -107,7 +107,9 @@ class ServerDirectory:
         if record.server.state in ENDED:
             raise ServerIsDeleted
         if permission not in held:
-            raise PermissionIsMissing(f"The permission {permission} on this server is missing.", permission=str(permission))
+            raise PermissionIsMissing(
+                f"The permission {permission} on this server is missing.", permission=str(permission)
+            )
         return record
 
     @staticmethod

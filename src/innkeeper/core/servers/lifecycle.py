@@ -1,10 +1,10 @@
 """The states of a server, and what may be asked in each.
 
-    created ─→ installing ─→ stopped ─→ preparing ─→ starting ─→ running ─→ stopping ─→ (saving) ─→ stopped
-                   ↑            │ ↑          ↑            │          │
-                   └────────────┘ └──────────┼────────────┴──────────┤ crash
-                   reinstall                 └──── (waits) crashed ←─┘
-    any ─→ deleting ─→ deleted            restarting = stopping, with a start to follow
+created ─→ installing ─→ stopped ─→ preparing ─→ starting ─→ running ─→ stopping ─→ (saving) ─→ stopped
+               ↑            │ ↑          ↑            │          │
+               └────────────┘ └──────────┼────────────┴──────────┤ crash
+               reinstall                 └──── (waits) crashed ←─┘
+any ─→ deleting ─→ deleted            restarting = stopping, with a start to follow
 """
 
 from enum import StrEnum

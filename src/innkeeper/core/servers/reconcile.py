@@ -50,8 +50,19 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 class Reconciler:
     """Tells nodes what should be and takes in what is."""
 
-    def __init__(self, *, works: Works, clock: Clock, directory: ServerDirectory, catalog: Catalog, nodes: NodeService,
-                 gateway: NodeGateway, operations: OperationService, activity: ActivityService, tasks: TaskSet) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        clock: Clock,
+        directory: ServerDirectory,
+        catalog: Catalog,
+        nodes: NodeService,
+        gateway: NodeGateway,
+        operations: OperationService,
+        activity: ActivityService,
+        tasks: TaskSet,
+    ) -> None:
         self._works = works
         self._clock = clock
         self._directory = directory
@@ -89,9 +100,14 @@ class Reconciler:
         mine = [record.server for record in self._directory.present() if record.server.node_id == node_id]
         async with self._works() as work:
             orders = {operation.uuid: operation for operation in await work.operations.unfinished()}
-        wanted = [self._desired(server, orders.get(server.order_id) if server.order_id else None)
-                  for server in mine if server.state not in ENDED]  # fmt: skip
-        await self._gateway.apply(self._nodes.get(node_id), [item for item in wanted if item is not None], complete=True)
+        wanted = [
+            self._desired(server, orders.get(server.order_id) if server.order_id else None)
+            for server in mine
+            if server.state not in ENDED
+        ]
+        await self._gateway.apply(
+            self._nodes.get(node_id), [item for item in wanted if item is not None], complete=True
+        )
         for server in mine:
             if server.state is State.DELETING:
                 self.finish_deletion_soon(server.id)
@@ -139,12 +155,17 @@ class Reconciler:
             await self._gateway.remove(self._directory.get(server_id).server)
             server = self._directory.get(server_id).server
             async with self._works() as work:
-                await work.servers.update(msgspec.structs.replace(
-                    server, generation=server.generation + 1, state=State.DELETED, deleted_at=self._clock.now()))  # fmt: skip
+                await work.servers.update(
+                    msgspec.structs.replace(
+                        server, generation=server.generation + 1, state=State.DELETED, deleted_at=self._clock.now()
+                    )
+                )
                 work.changed("server", server_id)
                 for operation in await work.operations.unfinished():
                     if operation.server_id == server_id:
-                        await self._operations.note(work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE)
+                        await self._operations.note(
+                            work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE
+                        )
                 await self._activity.note(work, None, "server.deleted", server_id=server_id, data={"name": server.name})
         except (NodeIsOffline, NodeFailed) as error:
             log.warning("server.delete.delayed", server=server_id, error=str(error))
@@ -173,7 +194,7 @@ class Reconciler:
                     await self._observe(record, seen)
 
     def mirror(self, node_id: int, observations: list[Observation]) -> None:
-        """Take in what another panel has kept already of a node's servers: the read model follows, nothing is written."""
+        """Take in what another panel has kept of a node's servers: the read model follows, nothing is written."""
         for seen in observations:
             try:
                 record = self._directory.find(seen.uuid)
@@ -223,7 +244,9 @@ class Reconciler:
         noted = await self._operations.note(work, operation, seen.progress)
         return noted if noted.ended else None
 
-    async def _note_state(self, work: Work, server: Server, live: Live, ended: Operation | None, *, finished: bool) -> bool:
+    async def _note_state(
+        self, work: Work, server: Server, live: Live, ended: Operation | None, *, finished: bool
+    ) -> bool:
         """Keep what is seen of a server, and that it stopped by itself; say whether it is now to be started."""
         idle = live.state is State.STOPPED and server.power == "on" and (finished or ended is not None)
         to_start = idle and ended is not None and ended.verb == "install" and ended.state is OperationState.DONE
@@ -244,20 +267,28 @@ class Reconciler:
             recent = await work.activity.recent(server_id=record.server.id, account_id=None, before_id=None, limit=100)
             if any(entry.action == "server.crashed" and entry.data.get("at") == at for entry in recent):
                 return
-        await self._activity.note(work, None, "server.crashed", server_id=record.server.id, data={
-            "reason": ended.reason, "code": ended.code, "signal": ended.signal, "at": at})  # fmt: skip
+        await self._activity.note(
+            work,
+            None,
+            "server.crashed",
+            server_id=record.server.id,
+            data={"reason": ended.reason, "code": ended.code, "signal": ended.signal, "at": at},
+        )
 
     async def _start_installed(self, server_id: int, after: Operation) -> None:
         """Start a server that was made to be started once it is installed, unless it was told otherwise meanwhile."""
         operation = msgspec.structs.replace(
-            self._operations.make(server_id, "start", None),
-            account_id=after.account_id, via=after.via)  # fmt: skip
+            self._operations.make(server_id, "start", None), account_id=after.account_id, via=after.via
+        )
         async with self._works() as work:
             server = await work.servers.get(server_id)
             if server is None or server.order_id != after.uuid or server.power == "off":
                 return
-            await work.servers.update(msgspec.structs.replace(
-                server, generation=server.generation + 1, state=State.PREPARING, order_id=operation.uuid))  # fmt: skip
+            await work.servers.update(
+                msgspec.structs.replace(
+                    server, generation=server.generation + 1, state=State.PREPARING, order_id=operation.uuid
+                )
+            )
             operation = await work.operations.add(operation)
             work.changed("server", server_id)
         await self.tell(server_id, operation)

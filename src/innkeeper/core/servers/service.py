@@ -63,9 +63,20 @@ _PORT_RACES = 5
 class ServerService:
     """Commands on servers."""
 
-    def __init__(self, *, works: Works, clock: Clock, directory: ServerDirectory, catalog: Catalog, nodes: NodeService,
-                 gateway: NodeGateway, operations: OperationService, activity: ActivityService, reconciler: Reconciler,
-                 account_exists: Callable[[UUID], int | None]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        works: Works,
+        clock: Clock,
+        directory: ServerDirectory,
+        catalog: Catalog,
+        nodes: NodeService,
+        gateway: NodeGateway,
+        operations: OperationService,
+        activity: ActivityService,
+        reconciler: Reconciler,
+        account_exists: Callable[[UUID], int | None],
+    ) -> None:
         self._works = works
         self._clock = clock
         self._directory = directory
@@ -117,17 +128,32 @@ class ServerService:
             raise NodeIsOffline(f"Node {node.name} cannot be reached now.")
         address = draft.address or node.address
         server = Server(
-            id=0, uuid=uuid7(), owner_id=owner_id, node_id=node.id, name=draft.name, description=draft.description,
-            package=package.name, runtime=runtime.name, version=version, properties=properties, address=address,
-            limits=_limits(package, draft.limits), crash=draft.crash, autostart=draft.autostart,
-            power="on" if draft.start else "off", state=State.INSTALLING, created_at=self._clock.now(),
-        )  # fmt: skip
+            id=0,
+            uuid=uuid7(),
+            owner_id=owner_id,
+            node_id=node.id,
+            name=draft.name,
+            description=draft.description,
+            package=package.name,
+            runtime=runtime.name,
+            version=version,
+            properties=properties,
+            address=address,
+            limits=_limits(package, draft.limits),
+            crash=draft.crash,
+            autostart=draft.autostart,
+            power="on" if draft.start else "off",
+            state=State.INSTALLING,
+            created_at=self._clock.now(),
+        )
         self._catalog.blueprint(server)
         server, operation = await self._add(actor, server, node, package, draft.port)
         await self._reconciler.tell(server.id)
         return server, operation
 
-    async def _add(self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None) -> tuple[Server, Operation]:
+    async def _add(
+        self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None
+    ) -> tuple[Server, Operation]:
         """Give a new server its port and keep it."""
         races = 0
         while True:
@@ -138,7 +164,9 @@ class ServerService:
                 if wanted is not None or races == _PORT_RACES:
                     raise
 
-    async def _add_once(self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None) -> tuple[Server, Operation]:
+    async def _add_once(
+        self, actor: Actor, server: Server, node: Node, package: Package, wanted: int | None
+    ) -> tuple[Server, Operation]:
         async with self._allocating.setdefault(node.id, asyncio.Lock()):
             port, protocol = await self._port(node, server.address, package, wanted)
             operation = self._operations.make(0, "install", actor)
@@ -147,7 +175,13 @@ class ServerService:
                 server = await work.servers.add(server)
                 operation = await work.operations.add(msgspec.structs.replace(operation, server_id=server.id))
                 work.changed("server", server.id, server)
-                await self._activity.note(work, actor, "server.created", server_id=server.id, data={"name": server.name, "package": package.name})
+                await self._activity.note(
+                    work,
+                    actor,
+                    "server.created",
+                    server_id=server.id,
+                    data={"name": server.name, "package": package.name},
+                )
         return server, operation
 
     async def change(self, actor: Actor, record: Record, changes: ServerChanges) -> Server:
@@ -156,7 +190,9 @@ class ServerService:
         Properties that are kept in the game's files are written there at once: the files are the truth.
         """
         self._directory.reach(actor, record, ServerPermission.SETTINGS_WRITE)
-        given = {key: value for key in changes.__struct_fields__ if (value := getattr(changes, key)) is not msgspec.UNSET}
+        given = {
+            key: value for key in changes.__struct_fields__ if (value := getattr(changes, key)) is not msgspec.UNSET
+        }
         if "name" in given:
             _check_name(given["name"])
         if "limits" in given:
@@ -173,7 +209,9 @@ class ServerService:
             if "limits" in given:
                 given["limits"] = _limits(package, given["limits"])
             if "properties" in given:
-                given["properties"] = self._catalog.check_properties(package, given["properties"], current=server.properties)
+                given["properties"] = self._catalog.check_properties(
+                    package, given["properties"], current=server.properties
+                )
             changed = msgspec.structs.replace(server, generation=server.generation + 1, **given)
             self._catalog.blueprint(changed)
             for file in self._catalog.config_changes(changed, server.properties):
@@ -181,7 +219,9 @@ class ServerService:
             async with self._works() as work:
                 await work.servers.update(changed)
                 work.changed("server", server.id, changed)
-                await self._activity.note(work, actor, "server.changed", server_id=server.id, data={"changed": sorted(given)})
+                await self._activity.note(
+                    work, actor, "server.changed", server_id=server.id, data={"changed": sorted(given)}
+                )
         await self._reconciler.tell(server.id)
         return changed
 
@@ -260,8 +300,15 @@ class ServerService:
             server = now.server
             async with self._works() as work:
                 operation = self._operations.make(server.id, "delete", actor)
-                await work.servers.update(msgspec.structs.replace(
-                    server, generation=server.generation + 1, state=State.DELETING, power="off", order_id=operation.uuid))  # fmt: skip
+                await work.servers.update(
+                    msgspec.structs.replace(
+                        server,
+                        generation=server.generation + 1,
+                        state=State.DELETING,
+                        power="off",
+                        order_id=operation.uuid,
+                    )
+                )
                 operation = await work.operations.add(operation)
                 work.changed("server", server.id)
                 await self._activity.note(work, actor, "server.delete", server_id=server.id, data={"name": server.name})
@@ -270,8 +317,16 @@ class ServerService:
 
     # -- within -----------------------------------------------------------------------------------------------------
 
-    async def _order(self, actor: Actor, record: Record, verb: Verb, check: Callable[[State, str], None], state: State, *,
-                     power: Literal["on", "off"]) -> Operation:  # fmt: skip
+    async def _order(
+        self,
+        actor: Actor,
+        record: Record,
+        verb: Verb,
+        check: Callable[[State, str], None],
+        state: State,
+        *,
+        power: Literal["on", "off"],
+    ) -> Operation:
         """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent."""
         async with self._held(record) as now:
             server = now.server
@@ -287,7 +342,9 @@ class ServerService:
             if not self._nodes.is_online(server.node_id):
                 raise NodeIsOffline
             operation = self._operations.make(server.id, verb, actor)
-            changed = msgspec.structs.replace(server, generation=server.generation + 1, power=power, state=state, order_id=operation.uuid)
+            changed = msgspec.structs.replace(
+                server, generation=server.generation + 1, power=power, state=state, order_id=operation.uuid
+            )
             async with self._works() as work:
                 await work.servers.update(changed)
                 operation = await work.operations.add(operation)
@@ -303,12 +360,16 @@ class ServerService:
             if server.suspended == suspended:
                 return server
             power: Any = "off" if suspended else server.power
-            changed = msgspec.structs.replace(server, generation=server.generation + 1, suspended=suspended, suspended_reason=reason, power=power)
+            changed = msgspec.structs.replace(
+                server, generation=server.generation + 1, suspended=suspended, suspended_reason=reason, power=power
+            )
             async with self._works() as work:
                 await work.servers.update(changed)
                 work.changed("server", server.id, changed)
                 action = "server.suspended" if suspended else "server.unsuspended"
-                await self._activity.note(work, actor, action, server_id=server.id, data={"reason": reason} if reason else None)
+                await self._activity.note(
+                    work, actor, action, server_id=server.id, data={"reason": reason} if reason else None
+                )
         await self._reconciler.tell(server.id)
         return changed
 
@@ -321,7 +382,9 @@ class ServerService:
             raise NoSuchAccount
         return owner_id
 
-    async def _port(self, node: Node, address: str, package: Package, wanted: int | None) -> tuple[int | None, Literal["tcp", "udp"]]:
+    async def _port(
+        self, node: Node, address: str, package: Package, wanted: int | None
+    ) -> tuple[int | None, Literal["tcp", "udp"]]:
         """Return the port a new server gets: the one wanted, else the first free one from its game's default on."""
         if not package.ports:
             return None, "tcp"

@@ -1,6 +1,6 @@
 """The two reads that are asked most, answered before the framework looks at them (`panel.http.fast`).
 
-    GET /servers[?limit=N]        GET /servers/{server}
+GET /servers[?limit=N]        GET /servers/{server}
 """
 
 from typing import Any

@@ -92,8 +92,24 @@ after a line's number, `?tail=` (100) begins with so many of the last lines. Fra
 Send `{"type":"command","command":"say hi","id":"optional"}`. The stream is closed with 4401, 4403, 4404 or 4410 as soon
 as the right to it ends.
 """
-_TAGS = ("sessions", "accounts", "keys", "roles", "servers", "power", "operations", "console", "players", "metrics",
-         "activity", "files", "grants", "catalogue", "nodes", "installation")  # fmt: skip
+_TAGS = (
+    "sessions",
+    "accounts",
+    "keys",
+    "roles",
+    "servers",
+    "power",
+    "operations",
+    "console",
+    "players",
+    "metrics",
+    "activity",
+    "files",
+    "grants",
+    "catalogue",
+    "nodes",
+    "installation",
+)
 _BINARY_BODIES = {f"{PREFIX}/servers/{{server}}/files/content", f"{PREFIX}/servers/{{server}}/archive"}
 
 

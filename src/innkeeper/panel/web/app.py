@@ -14,9 +14,12 @@ _PAGE = b"""<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Innkeeper</title>
 <style>
-body { font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 12vh auto; padding: 0 1.5rem; color: #23303b; background: #fbfaf7 }
+body { font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 12vh auto; padding: 0 1.5rem }
+body { color: #23303b; background: #fbfaf7 }
 h1 { font-size: 2.2rem; margin-bottom: .2rem } code { background: #eee9df; padding: .1rem .35rem; border-radius: 4px }
-@media (prefers-color-scheme: dark) { body { color: #e6e3dc; background: #1b2026 } code { background: #2b333c } a { color: #8fc1ff } }
+@media (prefers-color-scheme: dark) {
+  body { color: #e6e3dc; background: #1b2026 } code { background: #2b333c } a { color: #8fc1ff }
+}
 </style>
 </head>
 <body>
@@ -53,6 +56,8 @@ def web_application(_product: Product) -> Application:
         kind = b"text/html; charset=utf-8" if found else b"application/json"
         headers = [*_HEADERS, (b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
+        )
 
     return application

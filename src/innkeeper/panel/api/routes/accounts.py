@@ -90,5 +90,12 @@ async def revoke_key(product: House, actor: Asker, key: FromPath[UUID]) -> None:
 
 
 HANDLERS = [
-    list_accounts, create_account, get_account, change_account, delete_account, list_keys, create_key, revoke_key
-]  # fmt: skip
+    list_accounts,
+    create_account,
+    get_account,
+    change_account,
+    delete_account,
+    list_keys,
+    create_key,
+    revoke_key,
+]

@@ -82,6 +82,13 @@ async def create_node_token(product: House, actor: Asker) -> views.NodeTokenView
 
 
 HANDLERS = [
-    status, list_permissions, list_packages, get_package, list_nodes, get_node, change_node, delete_node,
+    status,
+    list_permissions,
+    list_packages,
+    get_package,
+    list_nodes,
+    get_node,
+    change_node,
+    delete_node,
     create_node_token,
-]  # fmt: skip
+]

@@ -245,6 +245,22 @@ def _account_id(product: Product, uuid: UUID) -> int:
 
 
 HANDLERS = [
-    list_servers, create_server, get_server, change_server, delete_server, start, stop, restart, kill, reinstall,
-    suspend, unsuspend, list_operations, get_operation, list_grants, get_grant, put_grant, delete_grant,
-]  # fmt: skip
+    list_servers,
+    create_server,
+    get_server,
+    change_server,
+    delete_server,
+    start,
+    stop,
+    restart,
+    kill,
+    reinstall,
+    suspend,
+    unsuspend,
+    list_operations,
+    get_operation,
+    list_grants,
+    get_grant,
+    put_grant,
+    delete_grant,
+]

@@ -50,7 +50,9 @@ class Door:
             raise PermissionIsMissing
         if needs.of == "server":
             server_id = self._ids.server(connection.path_params["server"])
-            connection.state.record = self._product.servers.get(actor, server_id, ServerPermission(str(needs.permission)))
+            connection.state.record = self._product.servers.get(
+                actor, server_id, ServerPermission(str(needs.permission))
+            )
 
 
 def dependencies(product: Product, views: Views) -> dict[str, Provide]:

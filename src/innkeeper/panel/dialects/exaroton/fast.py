@@ -1,6 +1,6 @@
 """The two reads that are asked most, answered before the framework looks at them (`panel.http.fast`).
 
-    GET /v1/servers[/]        GET /v1/servers/{server}[/]
+GET /v1/servers[/]        GET /v1/servers/{server}[/]
 """
 
 from litestar.types import HTTPScope

@@ -20,7 +20,7 @@ LOG_LINES = 50_000
 class StartBody(msgspec.Struct):
     """The body of a start; `useOwnCredits` matters only where somebody pays."""
 
-    useOwnCredits: bool = False  # noqa: N815
+    useOwnCredits: bool = False
 
 
 class CommandBody(msgspec.Struct):
@@ -63,7 +63,9 @@ class ServerRoutes(Controller):
         return reply(b'"Server is starting"')
 
     @post("/{server:str}/start", opt=on_server(ServerPermission.START))
-    async def start_paying(self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House) -> Response[bytes]:
+    async def start_paying(
+        self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House
+    ) -> Response[bytes]:
         """Start the server with own credits or not. ref: Start a server with own credits."""
         await read_json(request, StartBody, empty=b"{}")
         await product.servers.start(actor, record)
@@ -75,14 +77,18 @@ class ServerRoutes(Controller):
         await product.servers.stop(actor, record)
         return reply(b'"Server is stopping"')
 
-    @route("/{server:str}/restart", http_method=["GET", "POST"], status_code=200, opt=on_server(ServerPermission.RESTART))
+    @route(
+        "/{server:str}/restart", http_method=["GET", "POST"], status_code=200, opt=on_server(ServerPermission.RESTART)
+    )
     async def restart(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Restart the server; by POST too. ref: Restart a server."""
         await product.servers.restart(actor, record)
         return reply(b'"Server is restarting"')
 
     @post("/{server:str}/command", opt=on_server(ServerPermission.CONSOLE_WRITE))
-    async def command(self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House) -> Response[bytes]:
+    async def command(
+        self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House
+    ) -> Response[bytes]:
         """Type a command on the console. ref: Execute a server command."""
         body = await read_json(request, CommandBody)
         await product.console.command(actor, record, body.command.rstrip("\r\n"))

@@ -63,8 +63,17 @@ def line_frames(block: Block) -> bytes:
 class ServerStream:
     """One client's socket on one server."""
 
-    def __init__(self, socket: WebSocket[Any, Any, Any], actor: Actor, record: Record, product: Product, views: Views, ids: Ids,
-                 *, keep_alive_s: float = KEEP_ALIVE_S) -> None:  # fmt: skip
+    def __init__(
+        self,
+        socket: WebSocket[Any, Any, Any],
+        actor: Actor,
+        record: Record,
+        product: Product,
+        views: Views,
+        ids: Ids,
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
         self._socket = socket
         self._keep_alive_s = keep_alive_s
         self._actor = actor

@@ -106,9 +106,13 @@ class Views:
             host=None if hidden else product.nodes.host_of(server),
             port=None if hidden and not product.settings.show_port_while_offline else server.port,
             players=PlayersView(
-                max=product.catalog.max_players(server), count=len(live.players), list=[player.name for player in live.players]
+                max=product.catalog.max_players(server),
+                count=len(live.players),
+                list=[player.name for player in live.players],
             ),
-            software=SoftwareView(id=software_id(package.name, runtime.name), name=runtime.title or runtime.name, version=server.version),
+            software=SoftwareView(
+                id=software_id(package.name, runtime.name), name=runtime.title or runtime.name, version=server.version
+            ),
             shared=shared,
         )
 
