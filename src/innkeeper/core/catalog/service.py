@@ -135,6 +135,13 @@ class Catalog:
             if file.path in files
         ]
 
+    def software(self, server: Server) -> str:
+        """Return the title of what runs the server; the runtime's bare name where the catalogue has it no more."""
+        package = self._packages.get(server.package)
+        runtimes = package.runtimes if package is not None else ()
+        found = next((runtime for runtime in runtimes if runtime.name == server.runtime), None)
+        return (found.title if found is not None else "") or server.runtime
+
     def motd(self, server: Server) -> str:
         """Return what the server says of itself: its package's property for that, else its description."""
         package = self._packages.get(server.package)

@@ -217,18 +217,22 @@ class Reconciler:
             return
         ended: Operation | None = None
         to_start = False
-        async with self._works() as work:
-            if not finished:
-                ended = await self._note_progress(work, server, seen)
-            now = await work.servers.get(server.id)
-            # A node that has not heard the newest decision speaks of the state before it; of its order it counts.
-            believed = now is not None and seen.generation >= now.generation and now.state not in ENDED
-            superseded = now is None or now.order_id != seen.order_id
-            if now is not None and believed:
-                to_start = await self._note_state(work, now, live, ended, finished=finished)
-                await self._note_news(work, record, live)
-        if seen.generation >= self._directory.get(server.id).server.generation:
-            self._directory.put_live(server.id, live)
+        try:
+            async with self._works() as work:
+                if not finished:
+                    ended = await self._note_progress(work, server, seen)
+                now = await work.servers.get(server.id)
+                # A node that has not heard the newest decision speaks of the state before it; of its order it counts.
+                believed = now is not None and seen.generation >= now.generation and now.state not in ENDED
+                superseded = now is None or now.order_id != seen.order_id
+                if now is not None and believed:
+                    to_start = await self._note_state(work, now, live, ended, finished=finished)
+                    await self._note_news(work, record, live)
+                    # Before the commit is announced: who waits for the order must find what came of it.
+                    self._directory.put_live(server.id, live)
+        except BaseException:
+            self._directory.put_live(server.id, record.live)
+            raise
         if ended is not None and (believed or superseded):
             if to_start:
                 await self._start_installed(server.id, ended)

@@ -94,8 +94,6 @@ class Views:
         """Return a server; `shared` when whoever asks does not own it."""
         server, live, product = record.server, record.live, self._product
         status = STATUS[live.state]
-        package = product.catalog.get(server.package)
-        runtime = product.catalog.runtime(package, server.runtime)
         hidden = status in WITHOUT_ADDRESS
         return ServerView(
             id=self._ids.of_server(server),
@@ -111,7 +109,9 @@ class Views:
                 list=[player.name for player in live.players],
             ),
             software=SoftwareView(
-                id=software_id(package.name, runtime.name), name=runtime.title or runtime.name, version=server.version
+                id=software_id(server.package, server.runtime),
+                name=product.catalog.software(server),
+                version=server.version,
             ),
             shared=shared,
         )
