@@ -7,28 +7,16 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
-from uuid import UUID
 
 import msgspec
 
-from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.errors import KeyIsUnknown
-from innkeeper.core.access.service import AccessService
 from innkeeper.core.accounts.errors import UsernameIsTaken
-from innkeeper.core.accounts.service import AccountService
-from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
 from innkeeper.core.catalog.service import Catalog
-from innkeeper.core.console.hub import ConsoleHub
-from innkeeper.core.console.service import ConsoleService
 from innkeeper.core.errors import CoreError
-from innkeeper.core.files.service import FileService
-from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes.service import NodeService
-from innkeeper.core.operations.service import OperationService
-from innkeeper.core.servers.directory import ServerDirectory
 from innkeeper.core.servers.reconcile import Reconciler
-from innkeeper.core.servers.service import ServerService
 from innkeeper.core.work import Works
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.log import get_logger
@@ -40,7 +28,7 @@ from innkeeper.panel.http.front import Front
 from innkeeper.panel.http.serving import HttpServer
 from innkeeper.panel.inbox import Inbox
 from innkeeper.panel.passwords import Argon2Hasher
-from innkeeper.panel.product import Product, Settings
+from innkeeper.panel.product import Models, Product, Settings
 from innkeeper.panel.web.app import web_application
 from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
@@ -133,72 +121,36 @@ class Panel:
         own_node: Callable[[NodeService], Awaitable[None]] | None,
     ) -> Self:
         works: Works = database.works
-        directory = ServerDirectory(works)
-        authority = AccessDirectory(works, clock)
-        activity = ActivityService(works, clock)
-        operations = OperationService(works, clock)
-        nodes = NodeService(works=works, clock=clock, servers=directory, activity=activity)
-        metrics = MetricService(works=works, clock=clock, servers=directory)
+        models = Models.over(works, clock)
         catalog = Catalog([*load_packages(SHIPPED), *(load_packages(options.packages) if options.packages else [])])
-        gateway = BusGateway(bus, nodes)
-        reconciler = Reconciler(
-            works=works,
-            clock=clock,
-            directory=directory,
-            catalog=catalog,
-            nodes=nodes,
-            gateway=gateway,
-            operations=operations,
-            activity=activity,
-            tasks=tasks,
-        )
+        gateway = BusGateway(bus, models.nodes)
+        reconciler = models.reconciler(works=works, clock=clock, catalog=catalog, gateway=gateway, tasks=tasks)
         inbox = Inbox(
             bus=bus,
-            access=authority,
-            servers=directory,
-            nodes=nodes,
-            operations=operations,
-            metrics=metrics,
+            access=models.authority,
+            servers=models.directory,
+            nodes=models.nodes,
+            operations=models.operations,
+            metrics=models.metrics,
             tasks=tasks,
         )
         database.set_announcer(inbox.announce)
         async with works() as work:
             secret = await work.settings.put_if_absent("installation_secret", secrets.token_hex(32))
-        await nodes.load()
+        await models.nodes.load()
         if own_node is not None:
-            await own_node(nodes)
+            await own_node(models.nodes)
         await inbox.open(reconciler)
-        product = Product(
+        product = Product.over(
+            models,
+            works=works,
             clock=clock,
             settings=options.settings,
             secret=bytes.fromhex(secret),
-            authority=authority,
-            access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
-            accounts=AccountService(
-                works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=directory, activity=activity
-            ),
-            activity=activity,
             catalog=catalog,
-            console=ConsoleService(
-                works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity
-            ),
-            directory=directory,
-            files=FileService(works=works, gateway=gateway, access=authority, servers=directory, activity=activity),
-            metrics=metrics,
-            nodes=nodes,
-            operations=operations,
-            servers=ServerService(
-                works=works,
-                clock=clock,
-                directory=directory,
-                catalog=catalog,
-                nodes=nodes,
-                gateway=gateway,
-                operations=operations,
-                activity=activity,
-                reconciler=reconciler,
-                account_exists=_finder(authority),
-            ),
+            gateway=gateway,
+            hasher=Argon2Hasher(),
+            reconciler=reconciler,
         )
         return cls(options, product, reconciler, inbox, tasks)
 
@@ -273,10 +225,3 @@ def write_private(path: Path, text: str) -> None:
     beside.touch(mode=0o600)
     beside.write_text(text)
     beside.replace(path)
-
-
-def _finder(authority: AccessDirectory) -> Callable[[UUID], int | None]:
-    def find(uuid: UUID) -> int | None:
-        return next((account.id for account in authority.accounts.values() if account.uuid == uuid), None)
-
-    return find

@@ -13,32 +13,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.model import Actor
-from innkeeper.core.access.service import AccessService
 from innkeeper.core.accounts.model import Account
-from innkeeper.core.accounts.service import AccountService
-from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
 from innkeeper.core.catalog.service import Catalog
-from innkeeper.core.console.hub import ConsoleHub
-from innkeeper.core.console.service import ConsoleService
-from innkeeper.core.files.service import FileService
-from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes.model import Node
-from innkeeper.core.nodes.service import NodeService
-from innkeeper.core.operations.service import OperationService
-from innkeeper.core.servers.directory import Record, ServerDirectory
+from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.model import ServerDraft
-from innkeeper.core.servers.reconcile import Reconciler
-from innkeeper.core.servers.service import ServerService
 from innkeeper.core.work import Changed
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.ids import uuid7
 from innkeeper.kit.tasks import TaskSet, in_thread
-from innkeeper.panel.product import Product, Settings
+from innkeeper.panel.product import Models, Product, Settings
 from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
 from innkeeper.testing.gateways import ScriptedGateway
@@ -66,61 +53,22 @@ class House:
         self.tasks = tasks
         self.database = database
         self.gateway = ScriptedGateway(clock, tasks)
-        authority = AccessDirectory(works, clock)
-        directory = ServerDirectory(works)
+        models = Models.over(works, clock)
         catalog = Catalog(load_packages(SHIPPED))
-        activity = ActivityService(works, clock)
-        nodes = NodeService(works=works, clock=clock, servers=directory, activity=activity)
-        operations = OperationService(works, clock)
-        self.reconciler = Reconciler(
-            works=works,
-            clock=clock,
-            directory=directory,
-            catalog=catalog,
-            nodes=nodes,
-            gateway=self.gateway,
-            operations=operations,
-            activity=activity,
-            tasks=tasks,
+        self.reconciler = models.reconciler(
+            works=works, clock=clock, catalog=catalog, gateway=self.gateway, tasks=tasks
         )
         self.gateway.observe = self.reconciler.observe
-
-        def account_id(uuid: UUID) -> int | None:
-            return next((account.id for account in authority.accounts.values() if account.uuid == uuid), None)
-
-        self.product = Product(
+        self.product = Product.over(
+            models,
+            works=works,
             clock=clock,
             settings=settings,
             secret=b"a secret of the tests alone: 32 b",
-            authority=authority,
-            access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
-            accounts=AccountService(
-                works=works, clock=clock, hasher=PlainHasher(), access=authority, servers=directory, activity=activity
-            ),
-            activity=activity,
             catalog=catalog,
-            console=ConsoleService(
-                works=works, gateway=self.gateway, hub=ConsoleHub(self.gateway), servers=directory, activity=activity
-            ),
-            directory=directory,
-            files=FileService(
-                works=works, gateway=self.gateway, access=authority, servers=directory, activity=activity
-            ),
-            metrics=MetricService(works=works, clock=clock, servers=directory),
-            nodes=nodes,
-            operations=operations,
-            servers=ServerService(
-                works=works,
-                clock=clock,
-                directory=directory,
-                catalog=catalog,
-                nodes=nodes,
-                gateway=self.gateway,
-                operations=operations,
-                activity=activity,
-                reconciler=self.reconciler,
-                account_exists=account_id,
-            ),
+            gateway=self.gateway,
+            hasher=PlainHasher(),
+            reconciler=self.reconciler,
         )
         database.set_announcer(self._announce)
         self.node: Node

@@ -7,6 +7,7 @@ again, so that no stream outlives the right to it.
 import asyncio
 import ipaddress
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -169,6 +170,10 @@ class AccessDirectory:
         for key_id, at in due.items():  # no right changed by that: nobody need look again
             if key_id in self.keys:
                 self._put_key(key_id, msgspec.structs.replace(self.keys[key_id], last_used_at=at))
+
+    def id_of(self, uuid: UUID) -> int | None:
+        """Return the row id of the account with that UUID, None where there is none."""
+        return next((account.id for account in self.accounts.values() if account.uuid == uuid), None)
 
     def by_username(self, username: str) -> Account | None:
         """Return the account of that name, in any case."""
