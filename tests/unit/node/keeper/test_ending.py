@@ -131,7 +131,9 @@ async def test_no_new_privileges_limits_and_signals_of_the_game(server):
     await server.exited()
     told = dict(line.split(":", 1) for line in server.output().decode().splitlines() if ":" in line)
     assert told["NoNewPrivs"].strip() == "1"
-    assert int(told["SigIgn"], 16) == int(told["SigBlk"], 16) == 0
+    # Signals 32 and 33 are the C library's own: what we inherited of them nobody can reset through it.
+    ours = ~(0b11 << 31)
+    assert int(told["SigIgn"], 16) & ours == int(told["SigBlk"], 16) & ours == 0
     assert server.output().decode().splitlines()[-2:] == ["123", "0077"]
 
 
