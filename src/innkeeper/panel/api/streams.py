@@ -31,6 +31,7 @@ from innkeeper.kit.tasks import TaskSet
 from innkeeper.panel.api.door import REFUSED, refusal
 from innkeeper.panel.api.errors import FrameIsInvalid, TooManyCommands, body_of, status_of
 from innkeeper.panel.api.servers_view import ServerViews
+from innkeeper.panel.http.frames import send_frames, text_frame
 from innkeeper.panel.product import Product
 
 log = get_logger(__name__)
@@ -38,7 +39,7 @@ log = get_logger(__name__)
 MAX_STREAMS = 200
 """Streams that one account may have open."""
 MAX_FRAME = 256 * 1024
-"""Characters of a frame, more or less: a frame ends with the block that reaches it."""
+"""Bytes of a frame, more or less: a frame ends with the block that reaches it."""
 MAX_MESSAGE = 16 * 1024
 COMMAND_BURST = 50
 COMMANDS_PER_S = 20.0
@@ -57,24 +58,28 @@ class CommandFrame(msgspec.Struct, frozen=True, tag="command", tag_field="type")
 _decoder = msgspec.json.Decoder(CommandFrame)
 
 
-def render(block: Block) -> str:
-    """Return a block as JSON text, its lines numbered from `seq`."""
-    return _encode({"seq": block.first_seq, "time": from_microseconds(block.time_us), "lines": block.lines()}).decode()
+def render(block: Block) -> bytes:
+    """Return a block as JSON, its lines numbered from `seq`."""
+    return _encode({"seq": block.first_seq, "time": from_microseconds(block.time_us), "lines": block.lines()})
 
 
-def frames(blocks: list[RingBlock]) -> Iterator[str]:
-    """Yield blocks as frames, as many in one as fit."""
-    pending: list[str] = []
+def frames(blocks: list[RingBlock]) -> Iterator[bytes]:
+    """Yield blocks as WebSocket frames, as many in one as fit."""
+    pending: list[bytes] = []
     size = 0
     for block in blocks:
-        text = block.render(render)
-        if pending and size + len(text) > MAX_FRAME:
-            yield f'{{"type":"lines","blocks":[{",".join(pending)}]}}'
+        rendered = block.render(render)
+        if pending and size + len(rendered) > MAX_FRAME:
+            yield _frame(pending)
             pending, size = [], 0
-        pending.append(text)
-        size += len(text)
+        pending.append(rendered)
+        size += len(rendered)
     if pending:
-        yield f'{{"type":"lines","blocks":[{",".join(pending)}]}}'
+        yield _frame(pending)
+
+
+def _frame(rendered: list[bytes]) -> bytes:
+    return text_frame(b'{"type":"lines","blocks":[' + b",".join(rendered) + b"]}")
 
 
 class _OfOneServer(Listener[Record]):
@@ -204,8 +209,7 @@ class _Stream:
             if subscription.skipped > skipped:
                 await self._send({"type": "skipped", "count": subscription.skipped - skipped})
                 skipped = subscription.skipped
-            for frame in frames(blocks):
-                await self._socket.send_data(frame)
+            await send_frames(self._socket, frames(blocks))
 
     async def _changes(self) -> None:
         """Tell what changed of the server, usage left aside, and what the client may do with it."""
