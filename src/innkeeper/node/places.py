@@ -6,9 +6,10 @@ administrator opened, so no link in it leads anywhere else.
 
 import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from innkeeper.contracts.installer import InstallFailed, Place, Report, Run, Source
+from innkeeper.contracts.installer import InstallFailed, Place, Report, Run
+from innkeeper.node.files.imports import ImportRoots
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.layout import DataFolder
 from innkeeper.node.supervisor.installing import Export
@@ -24,7 +25,8 @@ class Places:
     def __init__(self, data: DataFolder, *, make_run: MakeRun, imports: Sequence[Path], tools_path: str) -> None:
         self._data = data
         self._make_run = make_run
-        self._imports = [path.absolute() for path in imports]
+        self.source = ImportRoots([path.absolute() for path in imports])
+        """Finds what may be imported: see `Place.source`."""
         self._tools_path = tools_path
 
     def __call__(self, desired: DesiredServer, jail: Jail, report: Report, export: Export) -> Place:
@@ -39,15 +41,6 @@ class Places:
             tool=self.tool,
             export=export,
         )
-
-    def source(self, path: str) -> tuple[Source, str]:
-        """Return the opened directory that holds the absolute `path`, and the path within; raise InstallFailed."""
-        wanted = PurePosixPath(path)
-        if wanted.is_absolute() and ".." not in wanted.parts:
-            for root in self._imports:
-                if wanted.is_relative_to(root):
-                    return Jail(root), str(wanted.relative_to(root)).removeprefix(".")
-        raise InstallFailed(f"{path} is not below a directory that this node opens to imports")
 
     def tool(self, name: str) -> Path:
         """Return the executable `name`; raise InstallFailed where this node has none."""

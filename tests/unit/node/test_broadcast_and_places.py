@@ -73,6 +73,7 @@ def test_an_import_is_read_below_what_was_opened(places: Places, tmp_path: Path)
     source, path = places.source(str(tmp_path / "opened" / "world"))
     assert path == "world"
     assert [found.path for found in source.walk(path)] == ["level.dat"]
+    assert places.source(str(tmp_path / "opened" / ".hidden"))[1] == ".hidden"
     source, path = places.source(str(tmp_path / "opened"))
     assert source.exists("world/level.dat")
     assert path == ""

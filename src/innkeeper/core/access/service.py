@@ -5,8 +5,6 @@ import ipaddress
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.errors import (
     CannotGiveMoreThanHeld,
@@ -295,8 +293,3 @@ def _check_known(permissions: frozenset[str], known: frozenset[str]) -> None:
     unknown = sorted(permissions - known)
     if unknown:
         raise PermissionIsUnknown(f"There is no permission {unknown[0]!r} here.", permission=unknown[0])
-
-
-def replaced(role: Role, **changes: object) -> Role:
-    """Return `role` with some fields changed."""
-    return msgspec.structs.replace(role, **changes)

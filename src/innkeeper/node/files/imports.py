@@ -20,5 +20,6 @@ class ImportRoots:
         if "\0" not in path and path.startswith("/") and ".." not in path.split("/"):
             for root in self._roots:
                 if Path(path).is_relative_to(root):
-                    return Jail(root), Path(path).relative_to(root).as_posix()
+                    within = Path(path).relative_to(root).as_posix()
+                    return Jail(root), "" if within == "." else within
         raise InstallFailed("This path is not beneath a directory that the administrator has opened to imports")
