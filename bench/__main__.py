@@ -4,11 +4,18 @@ import argparse
 import time
 from pathlib import Path
 
-from bench import api, console, idle, recovery, starts
+from bench import api, console, idle, recovery, starts, transfers
 from bench.options import Options
 from bench.report import Report
 
-BENCHES = {"console": console, "api": api, "starts": starts, "idle": idle, "recovery": recovery}
+BENCHES = {
+    "console": console,
+    "api": api,
+    "starts": starts,
+    "idle": idle,
+    "recovery": recovery,
+    "transfers": transfers,
+}
 
 
 def main() -> None:
@@ -23,7 +30,7 @@ def main() -> None:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     options = Options(repeats=given.repeats)
     if given.quick:
-        options = Options(repeats=1, seconds=0.5, idle_seconds=3.0, idle_servers=(0, 10))
+        options = Options(repeats=1, seconds=0.5, idle_seconds=3.0, idle_servers=(0, 10), transfer_mib=64)
     begun = time.monotonic()
     report = Report()
     for name in given.names or BENCHES:

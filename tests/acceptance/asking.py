@@ -119,6 +119,11 @@ class Server:
         assert done["state"] == "done", done
         return done
 
+    async def bring_to(self, state: str) -> None:
+        """Have it `running` or `stopped`, from wherever it is."""
+        if (await self.view())["state"] != state:
+            await self.order({"running": "start", "stopped": "stop"}[state])
+
     async def upload(self, path: str, content: bytes) -> None:
         """Write one of its files."""
         await self._api.ask("PUT", f"/servers/{self.id}/files/content", params={"path": path}, content=content)

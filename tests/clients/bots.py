@@ -1,4 +1,4 @@
-"""Real clients for tests: players of Minecraft and the npm client of exaroton, each a Node.js process of its own.
+"""Real clients for tests: players of Minecraft and the npm clients of exaroton, each a Node.js process of its own.
 
 Knows nothing of the product: it is told a host and port, or a base URL and token. Needs `npm ci` in the folder `npm`.
 """
@@ -147,16 +147,24 @@ class Crowd(Driven):
 
 
 class ExarotonNode(Driven):
-    """The npm client `exaroton`, pointed at `base_url` (the API with its version: `http://…/v1`)."""
+    """An npm client `exaroton`, pointed at `base_url` (the API with its version: `http://…/v1`).
 
-    def __init__(self, base_url: str, token: str) -> None:
-        super().__init__("exaroton_client.js", base_url, token)
+    `package` is the name under which it is installed: `exaroton` (1.x) or `exaroton2` (2.x).
+    """
+
+    def __init__(self, base_url: str, token: str, package: str = "exaroton") -> None:
+        super().__init__("exaroton_client.js", base_url, token, package)
+        self.asked: list[tuple[str, str, int]] = []
+        """What the client has asked the API: method, path, status."""
+        self.streams: set[str] = set()
+        """The streams that have brought something."""
 
     async def call(self, do: str, server: str | None = None, *args: Any, **target: str) -> dict[str, Any]:
         """Call one method and return its event, `result` (data) or `error` (message, status).
 
-        `do` is `account`, `servers`, or a method of the client's Server (`get`, `start`, `executeCommand`, …), or of
-        its player list or file when `target` is list=NAME or file=PATH.
+        `do` is `account`, `servers`, `pools`, or a method of the client's Server (`get`, `start`, `executeCommand`, …),
+        or of its player list, file or credit pool when `target` is list=NAME, file=PATH or pool=ID. `uploadChunked`,
+        `getOptions`, `saveOptions` (of a file), `manage` and `notice` are described in the script.
         """
         await self.order(do, server=server, args=args, **target)
         while True:
@@ -166,7 +174,31 @@ class ExarotonNode(Driven):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._read()
 
+    async def get(self, do: str, server: str | None = None, *args: Any, **target: str) -> Any:
+        """Return the data of a call; raise AssertionError when it was refused."""
+        event = await self.call(do, server, *args, **target)
+        assert event["event"] == "result", event
+        return event["data"]
+
+    async def refused(self, do: str, server: str | None = None, *args: Any, **target: str) -> tuple[int, str]:
+        """Return the status and the message with which a call was refused; raise AssertionError when it was not."""
+        event = await self.call(do, server, *args, **target)
+        assert event["event"] == "error", event
+        return event["status"], event["message"]
+
     async def subscribe(self, server: str, *streams: str, tail: int = 0) -> None:
-        """Open the server's WebSocket; events: status, started, line (text), tick, stats, heap, connected, close, …"""
+        """Open the server's WebSocket, or more of its streams.
+
+        Events: status, started, stopped, line (text), tick, stats, heap, notification (name), connected, close, …
+        """
         await self.order("subscribe", server=server, streams=streams, tail=tail)
         await self.wait_for("result", do="subscribe")
+
+    async def _read(self) -> None:
+        await super()._read()
+        event = self.events[-1]
+        if event["event"] == "asked":
+            self.events.pop()
+            self.asked.append((event["method"], event["path"], event["status"]))
+        elif "stream" in event and event["event"] not in ("started", "stopped"):
+            self.streams.add(event["stream"])

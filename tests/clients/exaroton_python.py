@@ -7,6 +7,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
+import requests
 from exaroton import Exaroton
 
 
@@ -16,6 +17,10 @@ class ExarotonPython:
     def __init__(self, base_url: str, token: str) -> None:
         # `host` is the constructor's own parameter: the address with scheme and version, without a slash at its end.
         self._client = Exaroton(token, host=base_url.rstrip("/"))
+        self._client._session.hooks["response"].append(self._note)
+        self.asked: list[tuple[str, str, int]] = []
+        """What the client has asked the API: method, path, status."""
+        self.streams: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -31,3 +36,7 @@ class ExarotonPython:
         It reads no status codes: an error of the API shows as TypeError or KeyError of its own.
         """
         return await asyncio.to_thread(getattr(self._client, method), *args)
+
+    def _note(self, reply: requests.Response, **_: Any) -> None:
+        asked = reply.request
+        self.asked.append((str(asked.method), asked.path_url, reply.status_code))

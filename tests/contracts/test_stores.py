@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-pytest.register_assert_rewrite("innkeeper.testing.store_suite", "innkeeper.testing.server_store_suite")
+pytest.register_assert_rewrite(
+    "innkeeper.testing.billing_store_suite", "innkeeper.testing.store_suite", "innkeeper.testing.server_store_suite"
+)
 
 from innkeeper.core.work import Changed  # noqa: E402
 from innkeeper.storage.database import Database  # noqa: E402
 from innkeeper.storage.engines import open_engine  # noqa: E402
 from innkeeper.storage.schema import metadata  # noqa: E402
 from innkeeper.storage.upgrades import upgrade  # noqa: E402
-from innkeeper.testing import server_store_suite, store_suite  # noqa: E402
+from innkeeper.testing import billing_store_suite, server_store_suite, store_suite  # noqa: E402
 from innkeeper.testing.store_samples import Stores  # noqa: E402
 
 pytest_plugins = ["innkeeper.testing.postgres"]
@@ -89,4 +91,8 @@ class TestActivity(server_store_suite.ActivityPromises):
 
 
 class TestSettings(server_store_suite.SettingPromises):
+    pass
+
+
+class TestBilling(billing_store_suite.BillingPromises):
     pass

@@ -21,7 +21,7 @@ def imports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory, imports: Path) -> Iterator[House]:
     """An Innkeeper that serves; whatever is done to it, it must go on serving to the end."""
-    house = House(tmp_path_factory.mktemp("house"), "--imports", str(imports))
+    house = House(tmp_path_factory.mktemp("house"), "--imports", str(imports), "--log-share-url", "")
     try:
         house.start()
         yield house

@@ -149,12 +149,14 @@ async def test_impostors_are_refused_and_written_down(bus: NatsBus, panel: Panel
         assert isinstance(decode(answer, wire.Welcome | wire.Refusal), wire.Refusal)
     assert "node.greeting.refused" in panel.log
     assert secret not in panel.log and other_secret not in panel.log
+    serving = await bus.serve(wire.node_ask(node), _obedient, name="a node that is played")
     welcome = await bus.request(
         wire.PANEL_HELLO, encode(wire.Hello(node=node, secret=secret, session="x", facts=FACTS)), WITHIN
     )
     assert isinstance(decode(welcome, wire.Welcome | wire.Refusal), wire.Welcome)
 
-    made = await _server_on(bus, panel, node)
+    made = await _server_on(panel, node)
+    await serving.close()
     stolen = wire.ObservedServer(uuid=made, generation=1, phase="running")
     report = wire.Report(node=other, session="x", number=1, complete=False, servers=[stolen])
     await bus.request(wire.PANEL_REPORT, encode(report), WITHIN)
@@ -172,20 +174,19 @@ async def test_impostors_are_refused_and_written_down(bus: NatsBus, panel: Panel
     panel.alive()
 
 
-async def _server_on(bus: NatsBus, panel: PanelOnBus, node: UUID) -> UUID:
+async def _obedient(payload: bytes) -> bytes:
+    """Answer as a node that does all it is asked."""
+    asked = decode(payload, wire.Ask)
+    return encode(wire.PortFound(port=25000) if isinstance(asked, wire.FindPort) else wire.Done())
+
+
+async def _server_on(panel: PanelOnBus, node: UUID) -> UUID:
     """Make a server on a node that we play."""
-
-    async def answer(payload: bytes) -> bytes:
-        asked = decode(payload, wire.Ask)
-        return encode(wire.PortFound(port=25000) if isinstance(asked, wire.FindPort) else wire.Done())
-
-    serving = await bus.serve(wire.node_ask(node), answer, name="a node that is played")
     async with httpx.AsyncClient(
         base_url=panel.client.base_url, headers=panel.client.headers, trust_env=False
     ) as client:
         body = {"name": "kept", "package": "custom", "node": str(node), "properties": {"command": "true"}}
         made = await client.post(f"{API}/servers", json=body)
-    await serving.close()
     assert made.status_code == 201, made.text
     return UUID(made.json()["server"]["id"])
 

@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 from tests.hostile.house import Game, House, heard, until
 from tests.hostile.routes import all_sockets
 
-SOCKETS = all_sockets()
+SOCKETS = [socket for socket in all_sockets() if not socket.path.endswith("/management/stream")]
+"""Those that open for any game: the game of these tests has no management server."""
 
 
 def where(game: Game, path: str) -> str:
@@ -40,8 +41,12 @@ def handshake(house: House, path: str, *more: str) -> bytes:
 def opened(house: House, path: str) -> socket.socket:
     """Return a connection on which a WebSocket has been opened."""
     connection = socket.create_connection(house.address, timeout=20)
-    connection.sendall(handshake(house, path, f"Authorization: Bearer {house.key}"))
-    assert connection.recv(12) == b"HTTP/1.1 101"
+    try:
+        connection.sendall(handshake(house, path, f"Authorization: Bearer {house.key}"))
+        assert connection.recv(12) == b"HTTP/1.1 101"
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import ast
 import configparser
-import dataclasses
 import importlib.util
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-from litestar import Litestar
-from litestar.handlers import BaseRouteHandler
-from litestar.routes import HTTPRoute, WebSocketRoute
 
 from innkeeper.core.catalog.loader import load_package
-from innkeeper.panel import main as panel_main
-from innkeeper.panel.http.needs import Needs
-from innkeeper.panel.product import Product
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -162,48 +154,6 @@ def test_every_condition_has_a_status_everywhere() -> None:
         status, text = told.rendered(condition())
         assert status == 208 or 400 <= status < 600, condition
         assert text.strip(), condition
-
-
-def test_the_page_of_the_exaroton_dialect_names_what_is_served() -> None:
-    page = (DOCS / "reference" / "dialects" / "exaroton.md").read_text()
-    rows = re.findall(r"^\| (GET|POST|PUT|DELETE|WebSocket) \| `([^`]+)` \| (.*) \|$", page, re.MULTILINE)
-    named = {(method, path): said for method, path, said in rows}
-    served = dict(routes(panel_main.exaroton_application))
-    assert set(named) == set(served)
-    for route, needs in served.items():
-        if needs is not None and needs.permission is not None:
-            assert named[route] == f"`{needs.permission}`", route
-
-
-@pytest.mark.parametrize("make", [panel_main.api_application, panel_main.exaroton_application], ids=["api", "exaroton"])
-def test_every_route_says_what_it_needs(make: Callable[[Product], Litestar]) -> None:
-    assert [route for route, needs in routes(make) if needs is None] == []
-
-
-def routes(make: Callable[[Product], Litestar]) -> Iterable[tuple[tuple[str, str], Needs | None]]:
-    """Return (method, path) of every route of an application, and what it needs."""
-    for route in make(empty_product()).routes:
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", r"{\1}", route.path)
-        match route:
-            case HTTPRoute():
-                yield from (
-                    ((str(method), path), handler.opt.get("needs"))
-                    for method, handler in handlers_of(route)
-                    if method not in ("OPTIONS", "HEAD")
-                )
-            case WebSocketRoute():
-                yield ("WebSocket", path), route.route_handler.opt.get("needs")
-
-
-def handlers_of(route: HTTPRoute) -> Iterable[tuple[str, BaseRouteHandler]]:
-    """Return a route's handlers by method."""
-    return [(str(method), handler) for handler in route.route_handlers for method in handler.http_methods]
-
-
-def empty_product() -> Product:
-    """Return a product that can be asked nothing: enough to look at routes."""
-    nothing: dict[str, Any] = {field.name: None for field in dataclasses.fields(Product)}
-    return Product(**(nothing | {"secret": b"0" * 32}))
 
 
 def test_the_package_shown_as_an_example_can_be_loaded(tmp_path: Path) -> None:

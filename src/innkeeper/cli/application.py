@@ -4,7 +4,9 @@ import typer
 
 from innkeeper.cli import console, power, session
 from innkeeper.cli.admin import admin, database
+from innkeeper.cli.credits import credits_, pools
 from innkeeper.cli.files import files
+from innkeeper.cli.games import config, players
 from innkeeper.cli.house import nodes, operations, packages
 from innkeeper.cli.house import register as register_house
 from innkeeper.cli.people import accounts, keys, roles
@@ -29,6 +31,10 @@ register_house(app)
 for group, name in (
     (servers, "servers"),
     (files, "files"),
+    (config, "config"),
+    (players, "players"),
+    (credits_, "credits"),
+    (pools, "pools"),
     (packages, "packages"),
     (nodes, "nodes"),
     (operations, "operations"),

@@ -52,6 +52,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "innkeeper.local"
     proxies: tuple[str, ...] = ()
     packages: Path | None = None
+    log_share_url: str = ""
+    profile_service: str | None = None
     imports: tuple[Path, ...] = ()
 
     async def run(self, signals: Signals) -> None:
@@ -85,6 +87,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             port=self.port,
             proxies=self.proxies,
             packages=self.packages,
+            log_share_url=self.log_share_url,
+            profile_service=self.profile_service,
             settings=Settings(server_domain=self.domain),
         )
 

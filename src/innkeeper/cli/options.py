@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -17,7 +18,14 @@ Imports = Annotated[
     list[Path] | None,
     typer.Option("--imports", help="A folder of this host that servers may be installed from; repeatable."),
 ]
+LOG_SHARE_URL = "https://api.mclo.gs/1/log"
 Packages = Annotated[Path | None, typer.Option(help="A folder with game packages of your own.")]
+ProfileService = Annotated[
+    str | None,
+    typer.Option(
+        help="URL where the accounts of listed players are looked up, as Mojang's service does; none: nobody is asked."
+    ),
+]
 BusUrl = Annotated[
     str, typer.Option("--bus", help="NATS to meet at: nats://[user:password@]host:port.", envvar="INNKEEPER_BUS")
 ]
@@ -35,6 +43,23 @@ Proxies = Annotated[
     typer.Option("--proxy", help="Address of a reverse proxy that is believed about who asks; repeatable."),
 ]
 Domain = Annotated[str, typer.Option(help="Appended to a server's name where a dialect shows such an address.")]
+
+
+def check_url(url: str) -> str:
+    """Return an http or https URL, or nothing, as it is; raise typer.BadParameter for anything else."""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise typer.BadParameter(f"{url!r} is no http or https URL")
+    return url
+
+
+LogShareUrl = Annotated[
+    str,
+    typer.Option(
+        callback=check_url,
+        help="Where logs are shared, as mclo.gs takes them, freed of addresses and tokens; empty: nowhere.",
+    ),
+]
 
 
 def split_listen(listen: str) -> tuple[str, int]:

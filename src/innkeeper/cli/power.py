@@ -39,6 +39,19 @@ ARCHIVE = "archive"
 """The property that names the uploaded archive a package is installed from."""
 
 
+@verb(servers, "start")
+def start_server(
+    call: Call,
+    server: ServerName,
+    own_credits: Annotated[bool, typer.Option("--own-credits", help="Pay for it yourself while it is on.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Start a stopped server."""
+    item = find_server(call.client, server)
+    operation = call.client.post(f"/servers/{item['id']}/start", {"own_credits": own_credits})
+    finish(call, item, operation, wait=wait)
+
+
 def _power(name: str, help_text: str) -> None:
     def work(call: Call, server: ServerName, wait: Wait = True) -> None:
         item = find_server(call.client, server)
@@ -50,7 +63,6 @@ def _power(name: str, help_text: str) -> None:
     verb(servers, name)(work)
 
 
-_power("start", "Start a stopped server.")
 _power("stop", "Stop a server in order.")
 _power("restart", "Stop a running server and start it again.")
 _power("kill", "End a server at once, whatever it is doing. What it has not saved is lost.")

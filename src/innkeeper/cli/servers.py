@@ -64,6 +64,7 @@ def show_server(call: Call, server: ServerName) -> None:
         "disk": size(usage["disk_bytes"]) if usage else None,
         "limits": ", ".join(f"{name} {value}" for name, value in limits.items()) or "none",
         "starts with its host": "yes" if item["autostart"] else "no",
+        "stops without players": f"after {item['idle_stop_minutes']} min" if item["idle_stop_minutes"] else None,
         "last exit": f"{moment(last['at'])}: {last['reason']}" if last else None,
         "node": item["node"]["name"],
         "owner": item["owner"]["username"],
@@ -85,6 +86,12 @@ def change_server(
     disk: Disk = None,
     port: Port = None,
     autostart: Annotated[bool | None, typer.Option(help="Whether it comes back with its host.")] = None,
+    idle_stop: Annotated[
+        int | None,
+        typer.Option(
+            "--idle-stop", metavar="MINUTES", min=0, max=10_080, help="Stop it after so long without players; 0: never."
+        ),
+    ] = None,
     restart: Annotated[
         bool | None,
         typer.Option("--restart-after-crash/--no-restart-after-crash", help="Whether a crash is followed by a start."),
@@ -102,6 +109,8 @@ def change_server(
     if properties:
         changes["properties"] = typed(assignments(properties), client.get(f"/packages/{item['package']}"))
     changes = {key: value for key, value in changes.items() if value is not None}
+    if idle_stop is not None:
+        changes["idle_stop_minutes"] = idle_stop or None
     if not changes:
         raise typer.BadParameter("say what is to be changed")
     changed = client.patch(f"/servers/{item['id']}", changes)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from innkeeper.cli.options import (
+    LOG_SHARE_URL,
     BusUrl,
     Data,
     DatabaseUrl,
@@ -15,7 +16,9 @@ from innkeeper.cli.options import (
     Imports,
     JsonLogs,
     Listen,
+    LogShareUrl,
     Packages,
+    ProfileService,
     Proxies,
     PublicHost,
     ReadyFile,
@@ -37,6 +40,8 @@ def serve(
     domain: Domain = "innkeeper.local",
     proxies: Proxies = None,
     packages: Packages = None,
+    log_share_url: LogShareUrl = LOG_SHARE_URL,
+    profile_service: ProfileService = None,
     imports: Imports = None,
     json_logs: JsonLogs = False,
 ) -> None:
@@ -57,6 +62,8 @@ def serve(
         domain=domain,
         proxies=tuple(proxies or ()),
         packages=packages,
+        log_share_url=log_share_url,
+        profile_service=profile_service,
         imports=tuple(imports or ()),
     )
     run(embedded.run, json_logs=json_logs)
@@ -71,6 +78,8 @@ def panel(
     domain: Domain = "innkeeper.local",
     proxies: Proxies = None,
     packages: Packages = None,
+    log_share_url: LogShareUrl = LOG_SHARE_URL,
+    profile_service: ProfileService = None,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the database's tables up to date first.")] = False,
     json_logs: JsonLogs = False,
 ) -> None:
@@ -89,6 +98,8 @@ def panel(
         domain=domain,
         proxies=tuple(proxies or ()),
         packages=packages,
+        log_share_url=log_share_url,
+        profile_service=profile_service,
         upgrade=upgrade,
     )
     run(separate.run, json_logs=json_logs)

@@ -51,6 +51,8 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     visible: list[tuple[str, str]]
     """(absolute path, "rw" or "ro")."""
     hide: list[str]
+    user: str | None = None
+    """Its user as a line of /etc/passwd, for programs that need a name; None where it has one."""
 
 
 class ExecPlan(msgspec.Struct, frozen=True, kw_only=True):

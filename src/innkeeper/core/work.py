@@ -15,19 +15,20 @@ import msgspec
 from innkeeper.core.access.store import AccessStore
 from innkeeper.core.accounts.store import AccountStore
 from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.billing.store import BillingStore
 from innkeeper.core.metrics.store import MetricStore
 from innkeeper.core.nodes.store import NodeStore
 from innkeeper.core.operations.store import OperationStore
 from innkeeper.core.servers.store import ServerStore
 
-Noun = Literal["account", "key", "role", "grant", "server", "node", "operation"]
+Noun = Literal["account", "key", "role", "grant", "server", "node", "operation", "price", "wallet"]
 
 
 class Changed(msgspec.Struct, frozen=True):
     """A row was made, changed or deleted: whoever keeps it in memory reads it again.
 
-    A grant's id is that of its account. `row`, where it is given, is what there is to be read, as the transaction left
-    it: only the process that committed has it.
+    A grant's id is that of its account, and so is a wallet's. `row`, where it is given, is what there is to be read,
+    as the transaction left it: only the process that committed has it.
     """
 
     noun: Noun
@@ -53,6 +54,7 @@ class Work(Protocol):
     servers: ServerStore
     nodes: NodeStore
     operations: OperationStore
+    billing: BillingStore
     metrics: MetricStore
     activity: ActivityStore
     settings: SettingStore

@@ -13,9 +13,11 @@ from uuid import UUID
 import structlog
 
 from innkeeper.kit.tasks import in_thread
+from innkeeper.node.attending import Attending
 from innkeeper.node.broadcast import MAX_MESSAGE_BYTES
 from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.file_asks import FileAsks
+from innkeeper.node.management import Management
 from innkeeper.node.refusals import REFUSALS, Refused, refusal_of
 from innkeeper.wire import messages as wire
 from innkeeper.wire.codec import decode, encode
@@ -73,7 +75,7 @@ class Keeping(Protocol):
 class Asks:
     """Answers what arrives on the node's subject."""
 
-    def __init__(self, keeping: Keeping, files: FileAsks) -> None:
+    def __init__(self, keeping: Keeping, files: FileAsks, attending: Attending, management: Management) -> None:
         self._keeping = keeping
         self.handlers: dict[type[Any], Callable[[Any], Awaitable[Any]]] = {
             wire.Apply: keeping.apply,
@@ -83,6 +85,8 @@ class Asks:
             wire.ReadConsole: self._read_console,
             wire.SearchConsole: self._search_console,
             wire.FindPort: self._find_port,
+            wire.Attend: attending.attend,
+            wire.CallManagement: management.call,
             wire.StatFile: files.stat,
             wire.ListFiles: files.list,
             wire.ReadFile: files.read,
@@ -94,6 +98,9 @@ class Asks:
             wire.DeleteFile: files.delete,
             wire.RenameFile: files.rename,
             wire.WriteConfig: files.write_config,
+            wire.ListFolders: files.list_folders,
+            wire.ReadConfig: files.read_config,
+            wire.EditPlayerList: files.edit_player_list,
         }
 
     async def answer(self, payload: bytes) -> bytes:

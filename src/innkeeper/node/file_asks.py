@@ -8,13 +8,20 @@ import posixpath
 from collections.abc import Callable
 from uuid import UUID
 
+import structlog
+
 from innkeeper.kit.tasks import in_thread
-from innkeeper.node.files.entries import Entry
-from innkeeper.node.files.errors import NameRefused, NotFound, NotPermitted, translated
+from innkeeper.node.configs import ConfigWriter
+from innkeeper.node.files.entries import Entry, Kind
+from innkeeper.node.files.errors import JailError, NameRefused, NotFound, NotPermitted, translated
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.files.upload import Upload
+from innkeeper.node.player_lists import PlayerLists
+from innkeeper.node.sniffing import is_text
 from innkeeper.node.uploads import Uploads
 from innkeeper.wire import messages as wire
+
+log = structlog.get_logger(__name__)
 
 MAX_READ_BYTES = 512 * 1024
 MAX_LIST_BYTES = 512 * 1024
@@ -31,19 +38,23 @@ class FileAsks:
         jail: Callable[[UUID], Jail],
         archives: Callable[[UUID], Jail],
         uploads: Uploads,
-        write_config: Callable[[Jail, wire.ConfigWrite], None],
+        configs: ConfigWriter,
+        player_lists: PlayerLists,
     ) -> None:
-        self._write_config = write_config
+        self._configs = configs
+        self._player_lists = player_lists
         self._jail = jail
         self._archives = archives
         self._uploads = uploads
 
     async def stat(self, ask: wire.StatFile) -> wire.FileEntry:
-        entry = await in_thread(self._jail(ask.server).stat, ask.path)
-        return _entry(entry, posixpath.dirname(ask.path.strip("/")))
+        return await in_thread(_stat, self._jail(ask.server), ask)
 
     async def list(self, ask: wire.ListFiles) -> wire.FilesListed:
         return await in_thread(_list, self._jail(ask.server), ask)
+
+    async def list_folders(self, ask: wire.ListFolders) -> wire.FoldersListed:
+        return await in_thread(_list_folders, self._jail(ask.server), ask)
 
     async def read(self, ask: wire.ReadFile) -> wire.FilePart:
         return await in_thread(_read, self._jail(ask.server), ask)
@@ -71,8 +82,14 @@ class FileAsks:
         return wire.Done()
 
     async def write_config(self, ask: wire.WriteConfig) -> wire.Done:
-        await in_thread(self._write_config, self._jail(ask.server), ask.write)
+        await in_thread(self._configs, self._jail(ask.server), ask.write)
         return wire.Done()
+
+    async def read_config(self, ask: wire.ReadConfig) -> wire.ConfigRead:
+        return await in_thread(self._configs.read, self._jail(ask.server), ask.path, ask.format)
+
+    async def edit_player_list(self, ask: wire.EditPlayerList) -> wire.PlayerListed:
+        return await in_thread(self._player_lists, self._jail(ask.server), ask)
 
     async def make_directory(self, ask: wire.MakeDirectory) -> wire.Done:
         await in_thread(_make_directory, self._jail(ask.server), ask.path)
@@ -95,6 +112,12 @@ def _make_directory(jail: Jail, path: str) -> None:
         jail.make_directory(path, parents=True)
 
 
+def _stat(jail: Jail, ask: wire.StatFile) -> wire.FileEntry:
+    entry = jail.stat(ask.path)
+    text = is_text(jail, ask.path, entry) if ask.sniff else None
+    return _entry(entry, posixpath.dirname(ask.path.strip("/")), text)
+
+
 def _list(jail: Jail, ask: wire.ListFiles) -> wire.FilesListed:
     folder = ask.path.strip("/")
     entries: list[wire.FileEntry] = []
@@ -102,11 +125,55 @@ def _list(jail: Jail, ask: wire.ListFiles) -> wire.FilesListed:
     for entry in jail.list(ask.path, MAX_LISTED):
         if ask.after is not None and entry.name <= ask.after:
             continue
-        size += len(folder) * 4 + len(entry.name) * 8 + _ENTRY_BYTES
+        size += _size(entry, folder)
         if len(entries) >= max(1, ask.limit) or (entries and size > MAX_LIST_BYTES):
             return wire.FilesListed(entries=entries, more=True)
         entries.append(_entry(entry, folder))
     return wire.FilesListed(entries=entries, more=False)
+
+
+def _list_folders(jail: Jail, ask: wire.ListFolders) -> wire.FoldersListed:
+    """List as many folders as fit; only the first may be cut, and no link is followed."""
+    folders: list[wire.Folder] = []
+    room, size = max(1, ask.limit), 0
+    for path in ask.paths:
+        folder = path.strip("/")
+        found = _entries(jail, path)
+        if ask.after is not None and not folders:
+            found = [entry for entry in found if entry.name > ask.after]
+        size += len(path) * 4 + _ENTRY_BYTES
+        fit = 0
+        for entry in found[:room]:
+            size += _size(entry, folder)
+            if size > MAX_LIST_BYTES and (folders or fit):
+                break
+            fit += 1
+        whole = fit == len(found)
+        if folders and not whole:
+            break
+        folders.append(wire.Folder(path=path, entries=_sniffed(jail, folder, found[:fit]), more=not whole))
+        room -= fit
+        if not whole:
+            break
+    return wire.FoldersListed(folders=folders)
+
+
+def _sniffed(jail: Jail, folder: str, entries: list[Entry]) -> list[wire.FileEntry]:
+    return [_entry(entry, folder, is_text(jail, posixpath.join(folder, entry.name), entry)) for entry in entries]
+
+
+def _entries(jail: Jail, path: str) -> list[Entry]:
+    """Return what is in a folder, nothing where it is gone, may not be read, or is none."""
+    try:
+        return jail.list(path, MAX_LISTED) if jail.stat(path).kind is Kind.DIRECTORY else []
+    except JailError as error:
+        log.info("files.folder.passed_over", path=path, reason=error.reason)
+        return []
+
+
+def _size(entry: Entry, folder: str) -> int:
+    """Return how many bytes an entry takes at most in an answer."""
+    return len(folder.encode()) + 2 * len(entry.name.encode()) + _ENTRY_BYTES
 
 
 def _read(jail: Jail, ask: wire.ReadFile) -> wire.FilePart:
@@ -117,7 +184,7 @@ def _read(jail: Jail, ask: wire.ReadFile) -> wire.FilePart:
         return wire.FilePart(data=data, size=os.fstat(file.fileno()).st_size)
 
 
-def _entry(entry: Entry, folder: str) -> wire.FileEntry:
+def _entry(entry: Entry, folder: str, text: bool | None = None) -> wire.FileEntry:
     return wire.FileEntry(
         path=posixpath.join(folder, entry.name),
         name=entry.name,
@@ -125,4 +192,5 @@ def _entry(entry: Entry, folder: str) -> wire.FileEntry:
         size=entry.size,
         mtime_us=int(entry.mtime * 1_000_000),
         mode=entry.mode,
+        text=text,
     )

@@ -3,6 +3,7 @@
     DATA/                       0711   (a server's user must come through to its own folder)
     ├── identity.json           0600   who this node is
     ├── lock                    0600   held by the process that keeps this folder
+    ├── alive.json              0600   which runs were seen alive last, and when
     ├── zygote/                 0700   what keepers are forked from
     ├── shared/                 0755   content that many servers use, made by installers
     ├── uploads/UUID/NAME       0700   archives waiting to be installed
@@ -49,6 +50,7 @@ class DataFolder:
         self.uploads = self.root / "uploads"
         self.zygote = self.root / "zygote"
         self.identity = self.root / "identity.json"
+        self.alive = self.root / "alive.json"
         self._lock: int | None = None
 
     def prepare(self) -> None:

@@ -17,22 +17,30 @@ import msgspec
 from innkeeper.contracts.game import Query
 from innkeeper.contracts.installer import Installer
 from innkeeper.contracts.runtime import Runtime
+from innkeeper.drivers.configfiles.ini import Ini
+from innkeeper.drivers.configfiles.json import Json
 from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.drivers.configfiles.toml import Toml
+from innkeeper.drivers.configfiles.yaml import Yaml
 from innkeeper.drivers.games.generic import TcpConnect
 from innkeeper.drivers.games.minecraft_java import MinecraftJava
 from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
 from innkeeper.drivers.installers.files import FilesInstaller
 from innkeeper.drivers.installers.npm import NpmInstaller
+from innkeeper.drivers.playerlists.lines import Lines
+from innkeeper.drivers.playerlists.minecraft_json import MinecraftJson
 from innkeeper.drivers.runtimes.process import FIRST_UID, SYSTEM_PATH, ProcessRuntime
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.tasks import TaskSet, in_thread
 from innkeeper.node.configs import ConfigWriter
+from innkeeper.node.edits import EditLocks
 from innkeeper.node.facts import collect_facts, tool_versions
 from innkeeper.node.identity import Identity, enrol, load_identity, save_identity
 from innkeeper.node.installs.process import CommandRunner
 from innkeeper.node.keeper.client import Zygote
 from innkeeper.node.layout import DataFolder
 from innkeeper.node.places import Places
+from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.samples.sampler import TICK
 from innkeeper.node.service import NodeService
 from innkeeper.node.slots import AT_ONCE, INTERVAL, StartSlots
@@ -158,7 +166,8 @@ def _assemble(
         imports=options.imports,
         tools_path=tools_path,
     )
-    write_config = ConfigWriter([Properties()])
+    locks = EditLocks()
+    configs = ConfigWriter([Ini(), Json(), Properties(), Toml(), Yaml()], locks)
 
     def make_runner(
         desired: DesiredServer,
@@ -168,6 +177,7 @@ def _assemble(
         tasks: TaskSet,
         on_change: Callable[[ObservedServer], None],
         on_blocks: Callable[[UUID, list[Block]], None],
+        seen_alive: Callable[[str], int | None],
     ) -> ServerRunner:
         return ServerRunner(
             uuid=desired.uuid,
@@ -177,12 +187,13 @@ def _assemble(
             installers=installers,
             queries=queries,
             make_place=make_place,
-            write_config=write_config,
+            write_config=configs,
             clock=clock,
             tasks=tasks,
             slots=slots,
             on_change=on_change,
             on_blocks=on_blocks,
+            seen_alive=seen_alive,
         )
 
     return NodeService(
@@ -194,7 +205,8 @@ def _assemble(
         make_runner=make_runner,
         slots=slots,
         let_go=zygote.quit,
-        write_config=write_config,
+        configs=configs,
+        player_lists=PlayerLists([Lines(), MinecraftJson()], clock, locks),
         isolation=runtime.describe(),
         tools_path=tools_path,
         sample_interval=options.sample_interval,

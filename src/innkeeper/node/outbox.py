@@ -11,7 +11,7 @@ are kept.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -52,7 +52,8 @@ _WELCOME = Welcome | Refusal
 class Outbox:
     """Tells the panel what `observed()` returns. `run` does it, for ever; everything else only takes note.
 
-    `facts` is awaited for each greeting. `on_welcome` is called after each welcome, from the event loop.
+    `facts` is awaited for each greeting. `on_welcome` is called after each welcome, `on_acknowledged` with
+    what a panel has taken in, both from the event loop.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Outbox:
         observed: Callable[[], Iterable[ObservedServer]],
         facts: Callable[[], Awaitable[NodeFacts]],
         on_welcome: Callable[[], None] = lambda: None,
+        on_acknowledged: Callable[[Sequence[ObservedServer]], None] = lambda _: None,
         heartbeat: timedelta = HEARTBEAT,
     ) -> None:
         self._bus = bus
@@ -70,6 +72,7 @@ class Outbox:
         self._observed = observed
         self._facts = facts
         self._on_welcome = on_welcome
+        self._on_acknowledged = on_acknowledged
         self._heartbeat = heartbeat.total_seconds()
         self.session = uuid4().hex
         self._number = 0
@@ -209,6 +212,7 @@ class Outbox:
             if answer.code in UNKNOWN:
                 self._greet = True
             raise _NotTaken(f"the panel did not take the report: {answer.message}")
+        self._on_acknowledged(servers)
 
     async def _ask(self, subject: str, message: msgspec.Struct, kind: Any) -> Any:
         return decode(await self._bus.request(subject, encode(message), REQUEST_TIMEOUT), kind)

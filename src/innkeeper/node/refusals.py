@@ -7,6 +7,7 @@ it is logged, and answered as `node_failed` without its text.
 from typing import Any
 
 from innkeeper.contracts.configfile import ConfigUnreadable
+from innkeeper.contracts.playerlist import EntryRefused, ListUnreadable
 from innkeeper.node.files import errors as jail
 from innkeeper.wire.codec import BadMessage
 from innkeeper.wire.messages import Refusal
@@ -15,6 +16,8 @@ REFUSALS: dict[str, str] = {
     "no_such_server": "This node keeps no such server.",
     "server_is_not_running": "The server is not running.",
     "console_is_not_read": "The game does not read its console.",
+    "management_is_unavailable": "The game has no management server, or it does not answer now.",
+    "runs_are_not_told": "The panel has not yet acknowledged when the server ran.",
     "command_is_invalid": "A console command is one line without control characters.",
     "runtime_is_unknown": "This node has no such runtime.",
     "runtime_refused": "The server cannot be kept on this node.",
@@ -32,6 +35,7 @@ REFUSALS: dict[str, str] = {
     "file_is_busy": "The folder is being changed or locked by the game; try again.",
     "storage_failed": "The storage failed.",
     "config_is_unreadable": "The config file cannot be understood.",
+    "player_name_is_invalid": "This cannot stand on the list.",
     "no_such_upload": "There is no such upload; it may have been given up after a long silence.",
     "upload_offset_is_wrong": "The part does not follow what was written so far.",
     "too_many_uploads": "Too many uploads are under way.",
@@ -73,8 +77,10 @@ def refusal_of(error: Exception) -> Refusal | None:
             return Refusal(code=error.code, message=str(error), data=error.data)
         case jail.JailError():
             return Refusal(code=JAIL_CODES[type(error)], message=str(error), data={"path": error.path})
-        case ConfigUnreadable():
+        case ConfigUnreadable() | ListUnreadable():
             return Refusal(code="config_is_unreadable", message=str(error))
+        case EntryRefused():
+            return Refusal(code="player_name_is_invalid", message=str(error))
         case BadMessage():
             return Refusal(code="message_is_invalid", message=REFUSALS["message_is_invalid"])
     return None

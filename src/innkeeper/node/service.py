@@ -19,11 +19,13 @@ import msgspec
 import structlog
 
 from innkeeper.contracts.runtime import Owner, Runtime, RuntimeRefused
-from innkeeper.kit.clock import Clock
+from innkeeper.kit.clock import Clock, microseconds
 from innkeeper.kit.ids import uuid7
 from innkeeper.kit.tasks import TaskSet, every, in_thread
 from innkeeper.node.asks import Asks, Journal
+from innkeeper.node.attending import Attending
 from innkeeper.node.broadcast import Broadcast
+from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.facts import collect_facts, tool_versions
 from innkeeper.node.file_asks import FileAsks
@@ -34,11 +36,15 @@ from innkeeper.node.keeper.client import NotRunning, RequestRefused
 from innkeeper.node.keeper.frames import STATE_NAME
 from innkeeper.node.keeper.state import read_json
 from innkeeper.node.layout import DataFolder
+from innkeeper.node.lifesigns import EVERY, LifeSigns
+from innkeeper.node.management import Management
 from innkeeper.node.outbox import Outbox
+from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.refusals import Refused
 from innkeeper.node.samples.processes import Tree
 from innkeeper.node.samples.sampler import TICK, Running, Sampler
 from innkeeper.node.slots import StartSlots
+from innkeeper.node.supervisor.access import ManagementAccess
 from innkeeper.node.supervisor.machine import IDLE
 from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.node.supervisor.runner import BadLine, ServerRunner
@@ -53,6 +59,8 @@ AT_ONCE = 16
 """Servers adopted or applied at the same time."""
 _AT_REST: frozenset[wire.Phase] = frozenset({"created", "installing", "stopped"})
 UPLOAD_SWEEP = timedelta(minutes=1)
+TOLD_PATIENCE = timedelta(seconds=30)
+"""For a panel to acknowledge the last run of a server that is to be deleted."""
 
 
 class MakeRunner(Protocol):
@@ -67,6 +75,7 @@ class MakeRunner(Protocol):
         tasks: TaskSet,
         on_change: Callable[[wire.ObservedServer], None],
         on_blocks: Callable[[UUID, list[wire.Block]], None],
+        seen_alive: Callable[[str], int | None],
     ) -> ServerRunner:
         """Return the runner of one server, which has done nothing yet; the callbacks come from the event loop."""
         ...
@@ -113,13 +122,15 @@ class NodeService:
         make_runner: MakeRunner,
         slots: StartSlots,
         let_go: Callable[[], Awaitable[None]],
-        write_config: Callable[[Jail, wire.ConfigWrite], None],
+        configs: ConfigWriter,
+        player_lists: PlayerLists,
         isolation: Sequence[str] = (),
         tools_path: str | None = None,
         sample_interval: timedelta = TICK,
     ) -> None:
         self.identity = identity
         self._bus = bus
+        self._clock = clock
         self._data = data
         self._runtimes = {runtime.name: runtime for runtime in runtimes}
         self._make_runner = make_runner
@@ -135,8 +146,14 @@ class NodeService:
         self._tasks = TaskSet(f"node {str(identity.node)[:8]}")
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._uploads = Uploads(clock)
-        self._asks = Asks(self, FileAsks(self._jail_of, self._archives, self._uploads, write_config))
-        self._outbox = Outbox(bus, identity, observed=self.observed, facts=self._facts)
+        self._told = asyncio.Event()
+        self._lifesigns = LifeSigns(data.alive)
+        self._management = Management(
+            clock=clock, tasks=self._tasks, access=self._management_access, on_note=self._publish_note
+        )
+        self._outbox = Outbox(
+            bus, identity, observed=self.observed, facts=self._facts, on_acknowledged=self._acknowledged
+        )
         self._broadcast = Broadcast(bus, identity.node)
         self._sampler = Sampler(
             node=identity.node,
@@ -144,8 +161,18 @@ class NodeService:
             running=self._running,
             disk_usage=lambda server: self._find(server).jail.usage(),
             publish=self._publish_samples,
+            tick_ms=lambda server: self._attending.tick_ms(server),
             interval=sample_interval,
         )
+        self._attending = Attending(
+            clock=clock,
+            tasks=self._tasks,
+            find=lambda server: self._find(server).runner,
+            sample=self._sampler.tick,
+            listen=self._management.listen,
+        )
+        files = FileAsks(self._jail_of, self._archives, self._uploads, configs, player_lists)
+        self._asks = Asks(self, files, self._attending, self._management)
         self._serving: Subscription | None = None
         self._undo_on_state: Callable[[], None] = lambda: None
 
@@ -160,6 +187,7 @@ class NodeService:
         self._data.lock()
         self._tasks.start_set()
         await in_thread(self._data.sweep)
+        await in_thread(self._lifesigns.load)
         remembered = await in_thread(self._data.remembered)
         await self._bounded([self._adopt(desired) for desired in remembered])
         self._slots.open()
@@ -173,6 +201,7 @@ class NodeService:
             every(UPLOAD_SWEEP, self._uploads.give_up_idle, name="idle uploads"), name="idle uploads", fatal=False
         )
         self._sampler.start(self._tasks)
+        self._tasks.start(every(EVERY, self._note_lifesigns, name="life signs"), name="life signs", fatal=False)
         log.info("node.started", node=str(self.identity.node), servers=len(self._kept))
 
     async def close(self) -> None:
@@ -218,6 +247,24 @@ class NodeService:
         self._outbox.changed(observed)
         self._moved.set()
 
+    def _acknowledged(self, servers: Sequence[wire.ObservedServer]) -> None:
+        """A panel has taken this in: it answers for what ended from now on."""
+        for server in servers:
+            kept = self._kept.get(server.uuid) if server.runs else None
+            if kept is not None:
+                kept.runner.runs_told(frozenset(run.run_id for run in server.runs))
+                self._told.set()
+
+    async def _until_told(self, runner: ServerRunner) -> None:
+        """Wait until the panel knows of every run that has ended; raise Refused where that takes too long."""
+        try:
+            async with asyncio.timeout(TOLD_PATIENCE.total_seconds()):
+                while runner.observed.runs:
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError as error:
+            raise Refused("runs_are_not_told", server=str(runner.uuid)) from error
+
     def _bus_turned(self, connected: bool) -> None:
         if connected:
             self._outbox.greet_again()
@@ -252,10 +299,13 @@ class NodeService:
             await self._uploads.give_up_all(ask.server)
             kept = self._kept.get(ask.server)
             if kept is not None:
+                await kept.runner.end()
+                await self._until_told(kept.runner)
                 await kept.runner.remove()
                 del self._kept[ask.server]
                 self._outbox.forget(ask.server)
                 self._sampler.forget(ask.server)
+                self._attending.forget(ask.server)
                 await in_thread(self._data.forget_archives, ask.server)
                 log.info("server.removed", server=str(ask.server))
         self._locks.pop(ask.server, None)
@@ -330,7 +380,13 @@ class NodeService:
         pair = (owner.uid, owner.gid) if owner is not None else None
         place = await in_thread(self._data.make_server, desired.uuid, pair)
         runner = self._make_runner(
-            desired, place, runtime, tasks=self._tasks, on_change=self._changed, on_blocks=self._broadcast.offer
+            desired,
+            place,
+            runtime,
+            tasks=self._tasks,
+            on_change=self._changed,
+            on_blocks=self._printed,
+            seen_alive=lambda run_id: self._lifesigns.of(desired.uuid, run_id),
         )
         kept = self._kept[desired.uuid] = _Kept(desired, place, Jail(place.files, pair), runner)
         try:
@@ -356,6 +412,25 @@ class NodeService:
             if tree is not None:
                 found.append(Running(uuid=uuid, tree=tree, players=len(kept.runner.observed.players)))
         return found
+
+    def _printed(self, server: UUID, blocks: list[wire.Block]) -> None:
+        self._broadcast.offer(server, blocks)
+        self._attending.hear(server, blocks)
+
+    async def _note_lifesigns(self) -> None:
+        runs = {uuid: kept.runner.observed for uuid, kept in self._kept.items()}
+        alive = {uuid: seen.run_id if seen.pid is not None else None for uuid, seen in runs.items()}
+        await self._lifesigns.note(alive, microseconds(self._clock.now()))
+
+    def _management_access(self, server: UUID) -> ManagementAccess | None:
+        return self._find(server).runner.management
+
+    async def _publish_note(self, server: UUID, name: str, data: Any) -> None:
+        try:
+            note = encode(wire.ManagementNote(server=server, name=name, data=data))
+            await self._bus.publish(wire.node_management(self.identity.node, server), note)
+        except (BusError, OverflowError) as error:  # numbers of a game may be larger than a message can hold
+            log.warning("server.management.note.lost", server=str(server), error=str(error))
 
     async def _publish_samples(self, samples: wire.Samples) -> None:
         try:

@@ -3,20 +3,28 @@
 The one place in the panel that knows both core's types and the wire's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, cast
 
-from innkeeper.core.catalog.model import ConfigFile
+from innkeeper.core.catalog.model import ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.errors import CoreError, snake
 from innkeeper.core.files import errors as file_errors
-from innkeeper.core.files.model import FileEntry
+from innkeeper.core.files.model import FileEntry, Folder
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
-from innkeeper.core.nodes.gateway import Desired, OnBlocks
+from innkeeper.core.nodes.gateway import Attention, Desired, OnBlocks, OnNote
 from innkeeper.core.nodes.model import Node
 from innkeeper.core.nodes.service import NodeService
-from innkeeper.core.servers.errors import CommandIsInvalid, ConsoleIsNotRead, ServerIsNotRunning
+from innkeeper.core.players.errors import PlayerNameIsInvalid
+from innkeeper.core.players.model import ListedPlayer
+from innkeeper.core.servers.errors import (
+    CommandIsInvalid,
+    ConsoleIsNotRead,
+    ManagementIsUnavailable,
+    ManagementRefused,
+    ServerIsNotRunning,
+)
 from innkeeper.core.servers.model import Server
 from innkeeper.kit.clock import from_microseconds
 from innkeeper.kit.log import get_logger
@@ -30,6 +38,8 @@ A = TypeVar("A", bound=wire.Message)
 
 ASK_TIMEOUT = timedelta(seconds=15)
 REMOVE_TIMEOUT = timedelta(minutes=5)
+FINISH_TIMEOUT = timedelta(minutes=2)
+"""Of an upload: what of it has not reached the disk yet is waited for."""
 
 CONDITIONS: dict[str, type[CoreError]] = {
     snake(condition.__name__): condition
@@ -37,6 +47,8 @@ CONDITIONS: dict[str, type[CoreError]] = {
         *(item for item in vars(file_errors).values() if isinstance(item, type) and issubclass(item, CoreError)),
         CommandIsInvalid,
         ConsoleIsNotRead,
+        ManagementIsUnavailable,
+        PlayerNameIsInvalid,
         ServerIsNotRunning,
     )
 }
@@ -107,10 +119,44 @@ class BusGateway:
         for watch in self._watches if connected else ():
             watch.missed()
 
+    # -- looking closely --------------------------------------------------------------------------------------------
+
+    async def attend(self, server: Server, what: Sequence[Attention], for_s: float) -> None:
+        await self._ask_of(server, wire.Attend(server=server.uuid, what=list(what), for_s=for_s), wire.Done)
+
+    async def call_management(self, server: Server, method: str, params: Any) -> Any:
+        ask = wire.CallManagement(server=server.uuid, method=method, params=params)
+        answer = await self._ask_of(server, ask, wire.ManagementAnswer)
+        if answer.error is not None:
+            raise ManagementRefused(error=answer.error)
+        return answer.result
+
+    async def watch_management(self, server: Server, on_note: OnNote) -> Subscription:
+        async def take(message: BusMessage) -> None:
+            note = decode(message.payload, wire.ManagementNote)
+            on_note(note.name, note.data)
+
+        subject = wire.node_management("*", server.uuid)
+        try:
+            return await self._bus.subscribe(subject, take, name=f"management of {server.uuid}")
+        except BusIsDown as error:
+            raise NodeIsOffline from error
+
     # -- files ------------------------------------------------------------------------------------------------------
 
-    async def stat(self, server: Server, path: str) -> FileEntry:
-        return _entry(await self._ask_of(server, wire.StatFile(server=server.uuid, path=path), wire.FileEntry))
+    async def stat(self, server: Server, path: str, *, sniff: bool = False) -> FileEntry:
+        ask = wire.StatFile(server=server.uuid, path=path, sniff=sniff)
+        return _entry(await self._ask_of(server, ask, wire.FileEntry))
+
+    async def list_folders(
+        self, server: Server, paths: list[str], limit: int, *, after: str | None = None
+    ) -> list[Folder]:
+        ask = wire.ListFolders(server=server.uuid, paths=paths, limit=limit, after=after)
+        listed = await self._ask_of(server, ask, wire.FoldersListed)
+        return [
+            Folder(path=folder.path, entries=[_entry(entry) for entry in folder.entries], more=folder.more)
+            for folder in listed.folders
+        ]
 
     async def list_files(
         self, server: Server, path: str, after: str | None, limit: int
@@ -136,10 +182,29 @@ class BusGateway:
         await self._ask_of(server, wire.UploadPart(upload=upload, offset=offset, data=data), wire.Done)
 
     async def finish_upload(self, server: Server, upload: str, *, keep: bool) -> None:
-        await self._ask_of(server, wire.FinishUpload(upload=upload, keep=keep), wire.Done)
+        await self._ask_of(server, wire.FinishUpload(upload=upload, keep=keep), wire.Done, FINISH_TIMEOUT)
 
     async def write_config(self, server: Server, file: ConfigFile) -> None:
         await self._ask_of(server, wire.WriteConfig(server=server.uuid, write=_config(file)), wire.Done)
+
+    async def read_config(self, server: Server, path: str, format_name: str) -> dict[str, ConfigValue]:
+        ask = wire.ReadConfig(server=server.uuid, path=path, format=format_name)
+        return (await self._ask_of(server, ask, wire.ConfigRead)).values
+
+    async def edit_player_list(
+        self, server: Server, listed: PlayerList, *, add: Sequence[ListedPlayer] = (), remove: Sequence[str] = ()
+    ) -> list[ListedPlayer]:
+        ask = wire.EditPlayerList(
+            server=server.uuid,
+            path=listed.path,
+            format=listed.format,
+            key=listed.key,
+            fields=listed.fields,
+            add=[wire.ListedPlayer(name=entry.name, uuid=entry.uuid) for entry in add],
+            remove=list(remove),
+        )
+        answer = await self._ask_of(server, ask, wire.PlayerListed)
+        return [ListedPlayer(name=entry.name, uuid=entry.uuid) for entry in answer.entries]
 
     async def make_directory(self, server: Server, path: str) -> None:
         await self._ask_of(server, wire.MakeDirectory(server=server.uuid, path=path), wire.Done)
@@ -230,6 +295,8 @@ def desired_server(item: Desired) -> wire.DesiredServer:
         ),
         ready_when=cast(Any, plan.start.ready_when),
         query=plan.query,
+        tick=wire.TickRule(command=plan.tick.command, pattern=plan.tick.pattern) if plan.tick else None,
+        management=plan.management,
         config=[_config(file) for file in plan.config],
         address=server.address,
         port=server.port,
@@ -259,4 +326,5 @@ def _entry(entry: wire.FileEntry) -> FileEntry:
         size=entry.size,
         modified_at=from_microseconds(entry.mtime_us),
         mode=entry.mode,
+        text=entry.text,
     )

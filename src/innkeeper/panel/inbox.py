@@ -9,6 +9,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.billing.directory import BillingDirectory
 from innkeeper.core.errors import CoreError, Unavailable
 from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes import model as nodes_model
@@ -18,7 +19,7 @@ from innkeeper.core.operations.model import OperationState
 from innkeeper.core.operations.service import OperationService, Progress
 from innkeeper.core.servers.directory import ServerDirectory
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import LastExit, Live, OnlinePlayer, Usage
+from innkeeper.core.servers.model import LastExit, Live, OnlinePlayer, Run, Usage
 from innkeeper.core.servers.reconcile import Observation, Reconciler
 from innkeeper.core.work import Changed, Noun
 from innkeeper.kit.clock import from_microseconds
@@ -42,6 +43,7 @@ class Inbox:
         *,
         bus: Bus,
         access: AccessDirectory,
+        credits: BillingDirectory,
         servers: ServerDirectory,
         nodes: NodeService,
         operations: OperationService,
@@ -50,6 +52,7 @@ class Inbox:
     ) -> None:
         self._bus = bus
         self._access = access
+        self._credits = credits
         self._servers = servers
         self._nodes = nodes
         self._operations = operations
@@ -84,6 +87,7 @@ class Inbox:
     async def load(self) -> None:
         """Read everything that is kept in memory from storage."""
         await self._access.load()
+        await self._credits.load()
         await self._nodes.load()
         await self._servers.load()
 
@@ -105,6 +109,8 @@ class Inbox:
                     await self._nodes.apply(change)
                 case "operation":
                     await self._operations.apply(change)
+                case "price" | "wallet":
+                    await self._credits.apply(change)
                 case _:
                     await self._access.apply(change)
 
@@ -186,6 +192,9 @@ class Inbox:
                         memory_bytes=sample.memory_bytes,
                         disk_bytes=sample.disk_bytes,
                         players=sample.players,
+                        heap_bytes=sample.heap_bytes,
+                        heap_max_bytes=sample.heap_max_bytes,
+                        tick_ms=sample.tick_ms,
                     ),
                 )
                 for sample in samples.servers
@@ -258,6 +267,14 @@ def _observation(seen: wire.ObservedServer) -> Observation:
         )
         if ended
         else None,
+        runs=tuple(
+            Run(
+                run_id=run.run_id,
+                started_at=from_microseconds(run.started_us),
+                ended_at=from_microseconds(run.ended_us),
+            )
+            for run in seen.runs
+        ),
         players=tuple(
             OnlinePlayer(name=player.name, since=from_microseconds(player.since_us)) for player in seen.players
         ),

@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from innkeeper.core.access.errors import KeyIsUnknown
 from innkeeper.core.accounts.errors import UsernameIsTaken
+from innkeeper.core.billing.collector import TICK
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.service import NodeService
+from innkeeper.core.players.profiles import Profiles
 from innkeeper.core.servers.reconcile import Reconciler
 from innkeeper.core.work import Works
 from innkeeper.kit.clock import Clock, SystemClock
@@ -27,6 +29,7 @@ from innkeeper.panel.gateway import BusGateway
 from innkeeper.panel.http.front import Front
 from innkeeper.panel.http.serving import HttpServer
 from innkeeper.panel.inbox import Inbox
+from innkeeper.panel.logshare import McLogs
 from innkeeper.panel.passwords import Argon2Hasher
 from innkeeper.panel.product import Models, Product, Settings
 from innkeeper.panel.web.app import web_application
@@ -34,12 +37,16 @@ from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
 from innkeeper.wire.bus import Bus
 
+if TYPE_CHECKING:
+    from innkeeper.panel.profiles import HttpProfiles
+
 log = get_logger(__name__)
 
 ADMIN = "admin"
 _RECONCILE_EVERY = timedelta(seconds=60)
 _SAVE_SAMPLES_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
+_IDLE_STOPS_EVERY = timedelta(seconds=10)
 _PASSWORD_LETTERS = string.ascii_letters + string.digits
 
 
@@ -53,6 +60,10 @@ class PanelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses of reverse proxies that are believed about where a request came from."""
     packages: Path | None = None
     """A folder with packages of one's own, beside the shipped ones."""
+    log_share_url: str = ""
+    """Where logs are shown to whoever has the link, as `panel.logshare` says; empty: they are not shared."""
+    profile_service: str | None = None
+    """Where players' accounts are looked up, as `panel.profiles` says; None: nobody is asked."""
     settings: Settings = Settings()
 
 
@@ -101,7 +112,11 @@ class Panel:
             await database.check_schema()
             tasks = TaskSet("panel").start_set()
             exits.push_async_callback(tasks.aclose)
-            panel = await cls._tie(options, bus, database, clock or SystemClock(), tasks, own_node)
+            clock = clock or SystemClock()
+            profiles = _profiles(options, clock)
+            if profiles is not None:
+                exits.push_async_callback(profiles.aclose)
+            panel = await cls._tie(options, bus, database, clock, tasks, own_node, profiles)
             exits.push_async_callback(panel._inbox.close)
             panel.http = HttpServer(panel._front(), tasks, proxies=options.proxies)
             await panel.http.open(options.host, options.port)
@@ -119,28 +134,15 @@ class Panel:
         clock: Clock,
         tasks: TaskSet,
         own_node: Callable[[NodeService], Awaitable[None]] | None,
+        profiles: Profiles | None,
     ) -> Self:
         works: Works = database.works
         models = Models.over(works, clock)
         catalog = Catalog([*load_packages(SHIPPED), *(load_packages(options.packages) if options.packages else [])])
         gateway = BusGateway(bus, models.nodes)
         reconciler = models.reconciler(works=works, clock=clock, catalog=catalog, gateway=gateway, tasks=tasks)
-        inbox = Inbox(
-            bus=bus,
-            access=models.authority,
-            servers=models.directory,
-            nodes=models.nodes,
-            operations=models.operations,
-            metrics=models.metrics,
-            tasks=tasks,
-        )
-        database.set_announcer(inbox.announce)
         async with works() as work:
             secret = await work.settings.put_if_absent("installation_secret", secrets.token_hex(32))
-        await models.nodes.load()
-        if own_node is not None:
-            await own_node(models.nodes)
-        await inbox.open(reconciler)
         product = Product.over(
             models,
             works=works,
@@ -151,7 +153,24 @@ class Panel:
             gateway=gateway,
             hasher=Argon2Hasher(),
             reconciler=reconciler,
+            profiles=profiles,
+            uploader=McLogs(options.log_share_url) if options.log_share_url else None,
         )
+        inbox = Inbox(
+            bus=bus,
+            access=models.authority,
+            credits=models.credits,
+            servers=models.directory,
+            nodes=models.nodes,
+            operations=models.operations,
+            metrics=product.metrics,
+            tasks=tasks,
+        )
+        database.set_announcer(inbox.announce)
+        await models.nodes.load()
+        if own_node is not None:
+            await own_node(models.nodes)
+        await inbox.open(reconciler)
         return cls(options, product, reconciler, inbox, tasks)
 
     def _front(self) -> Front:
@@ -165,6 +184,8 @@ class Panel:
         product = self.product
         for interval, work, name in (
             (_RECONCILE_EVERY, self._reconciler.tick, "reconciliation"),
+            (TICK, product.collector.tick, "metering"),
+            (_IDLE_STOPS_EVERY, product.idling.tick, "idle stops"),
             (_SAVE_SAMPLES_EVERY, product.metrics.save, "saving samples"),
             (_SAVE_SAMPLES_EVERY, product.authority.save_uses, "saving uses of keys"),
             (_PRUNE_EVERY, product.metrics.prune, "pruning samples"),
@@ -212,6 +233,14 @@ class Panel:
     async def aclose(self) -> None:
         """End in order: no more connections, then the tasks, then the database."""
         await self._exit.aclose()
+
+
+def _profiles(options: PanelOptions, clock: Clock) -> "HttpProfiles | None":
+    if options.profile_service is None:
+        return None
+    from innkeeper.panel.profiles import HttpProfiles  # an HTTP client is much for those who never ask
+
+    return HttpProfiles(options.profile_service, clock)
 
 
 def _read(path: Path) -> str:

@@ -7,15 +7,26 @@ from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.service import AccessService
 from innkeeper.core.accounts.service import AccountService, PasswordHasher
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.billing.collector import Collector
+from innkeeper.core.billing.directory import BillingDirectory
+from innkeeper.core.billing.meters import Meters
+from innkeeper.core.billing.service import BillingService
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.console.hub import ConsoleHub
 from innkeeper.core.console.service import ConsoleService
+from innkeeper.core.console.sharing import LogSharing, LogUploader
+from innkeeper.core.files.configs import ConfigService
 from innkeeper.core.files.service import FileService
 from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes.gateway import NodeGateway
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.service import OperationService
+from innkeeper.core.players.profiles import Profiles
+from innkeeper.core.players.service import PlayerListService
+from innkeeper.core.servers.attention import LookParts
 from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.idling import IdleStops
+from innkeeper.core.servers.management import ManagementService
 from innkeeper.core.servers.reconcile import Reconciler
 from innkeeper.core.servers.service import ServerService
 from innkeeper.core.work import Works
@@ -40,21 +51,25 @@ class Models:
     directory: ServerDirectory
     authority: AccessDirectory
     activity: ActivityService
+    credits: BillingDirectory
+    meters: Meters
     operations: OperationService
     nodes: NodeService
-    metrics: MetricService
 
     @classmethod
     def over(cls, works: Works, clock: Clock) -> Self:
         """Return them, empty until they are loaded."""
         directory, activity = ServerDirectory(works), ActivityService(works, clock)
+        nodes = NodeService(works=works, clock=clock, servers=directory, activity=activity)
+        credits = BillingDirectory(works)
         return cls(
             directory=directory,
             authority=AccessDirectory(works, clock),
             activity=activity,
             operations=OperationService(works, clock),
-            nodes=NodeService(works=works, clock=clock, servers=directory, activity=activity),
-            metrics=MetricService(works=works, clock=clock, servers=directory),
+            credits=credits,
+            meters=Meters(works=works, clock=clock, directory=credits, servers=directory, nodes=nodes),
+            nodes=nodes,
         )
 
     def reconciler(
@@ -70,6 +85,7 @@ class Models:
             gateway=gateway,
             operations=self.operations,
             activity=self.activity,
+            meters=self.meters,
             tasks=tasks,
         )
 
@@ -86,14 +102,21 @@ class Product:
     access: AccessService
     accounts: AccountService
     activity: ActivityService
+    billing: BillingService
     catalog: Catalog
+    collector: Collector
+    configs: ConfigService
     console: ConsoleService
     directory: ServerDirectory
     files: FileService
+    idling: IdleStops
+    management: ManagementService
     metrics: MetricService
     nodes: NodeService
     operations: OperationService
+    players: PlayerListService
     servers: ServerService
+    sharing: LogSharing
 
     @classmethod
     def over(
@@ -108,9 +131,46 @@ class Product:
         gateway: NodeGateway,
         hasher: PasswordHasher,
         reconciler: Reconciler,
+        profiles: Profiles | None = None,
+        uploader: LogUploader | None = None,
     ) -> Self:
         """Return the whole product over its models and what was chosen for it."""
         directory, authority, activity = models.directory, models.authority, models.activity
+        looks = LookParts(gateway=gateway, servers=directory, rights=authority, clock=clock)
+        servers = ServerService(
+            works=works,
+            clock=clock,
+            directory=directory,
+            catalog=catalog,
+            nodes=models.nodes,
+            gateway=gateway,
+            operations=models.operations,
+            activity=activity,
+            reconciler=reconciler,
+            meters=models.meters,
+            account_exists=authority.id_of,
+        )
+        billing = BillingService(
+            works=works,
+            clock=clock,
+            directory=models.credits,
+            servers=directory,
+            meters=models.meters,
+            activity=activity,
+            tell=reconciler.tell,
+        )
+        configs = ConfigService(
+            works=works,
+            gateway=gateway,
+            directory=directory,
+            servers=servers,
+            catalog=catalog,
+            activity=activity,
+            reconciler=reconciler,
+        )
+        console = ConsoleService(
+            works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity
+        )
         return cls(
             clock=clock,
             settings=settings,
@@ -118,28 +178,60 @@ class Product:
             authority=authority,
             access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
             accounts=AccountService(
-                works=works, clock=clock, hasher=hasher, access=authority, servers=directory, activity=activity
+                works=works,
+                clock=clock,
+                hasher=hasher,
+                access=authority,
+                servers=directory,
+                activity=activity,
+                closing=billing.close_account,
             ),
             activity=activity,
+            billing=billing,
             catalog=catalog,
-            console=ConsoleService(
-                works=works, gateway=gateway, hub=ConsoleHub(gateway), servers=directory, activity=activity
+            collector=Collector(
+                works=works,
+                directory=models.credits,
+                meters=models.meters,
+                servers=directory,
+                commands=servers,
+                activity=activity,
+                catalog=catalog,
+                gateway=gateway,
             ),
+            configs=configs,
+            console=console,
             directory=directory,
-            files=FileService(works=works, gateway=gateway, access=authority, servers=directory, activity=activity),
-            metrics=models.metrics,
-            nodes=models.nodes,
-            operations=models.operations,
-            servers=ServerService(
+            files=FileService(
+                works=works,
+                gateway=gateway,
+                access=authority,
+                servers=directory,
+                activity=activity,
+                on_written=configs.follow,
+            ),
+            idling=IdleStops(
                 works=works,
                 clock=clock,
                 directory=directory,
-                catalog=catalog,
-                nodes=models.nodes,
-                gateway=gateway,
-                operations=models.operations,
+                servers=servers,
                 activity=activity,
                 reconciler=reconciler,
-                account_exists=authority.id_of,
+            ),
+            management=ManagementService(works=works, activity=activity, looks=looks),
+            metrics=MetricService(works=works, looks=looks),
+            nodes=models.nodes,
+            operations=models.operations,
+            players=PlayerListService(
+                works=works,
+                gateway=gateway,
+                servers=directory,
+                catalog=catalog,
+                activity=activity,
+                profiles=profiles,
+            ),
+            servers=servers,
+            sharing=LogSharing(
+                works=works, clock=clock, console=console, servers=directory, activity=activity, uploader=uploader
             ),
         )

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from innkeeper.core.access.store import AccessStore
 from innkeeper.core.accounts.store import AccountStore
 from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.billing.store import BillingStore
 from innkeeper.core.metrics.store import MetricStore
 from innkeeper.core.nodes.store import NodeStore
 from innkeeper.core.operations.store import OperationStore
@@ -27,6 +28,7 @@ from innkeeper.kit.tasks import TaskSet
 from innkeeper.storage.access import SqlAccess
 from innkeeper.storage.accounts import SqlAccounts
 from innkeeper.storage.activity import SqlActivity
+from innkeeper.storage.billing import SqlBilling
 from innkeeper.storage.engines import open_engine
 from innkeeper.storage.errors import (
     DatabaseIsUnavailable,
@@ -65,6 +67,7 @@ class SqlWork:
         self.servers: ServerStore = SqlServers(connection)
         self.nodes: NodeStore = SqlNodes(connection)
         self.operations: OperationStore = SqlOperations(connection)
+        self.billing: BillingStore = SqlBilling(connection)
         self.metrics: MetricStore = SqlMetrics(connection)
         self.activity: ActivityStore = SqlActivity(connection)
         self.settings: SettingStore = SqlSettings(connection)

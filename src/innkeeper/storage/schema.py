@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -164,6 +165,10 @@ servers = Table(
     Column("limits", Json(Limits), nullable=False),
     Column("crash", Json(CrashPolicy), nullable=False),
     Column("autostart", Boolean, nullable=False),
+    Column("idle_stop_minutes", Integer, nullable=True),
+    Column("keep_until", Moment, nullable=True),
+    Column("pool_id", BigId, nullable=True),
+    Column("paid_by", BigId, nullable=True),
     Column("power", Text, nullable=False),
     Column("suspended", Boolean, nullable=False),
     Column("suspended_reason", Text, nullable=True),
@@ -236,6 +241,102 @@ activity = Table(
     Index("ix_activity_account_id_id", "account_id", "id"),
     **NEVER_TWICE,
 )
+
+ledgers = Table(
+    "ledgers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", BigId, nullable=True),
+    Column("pool_id", BigId, nullable=True, index=True),
+    Column("balance", BigId, nullable=False),
+    **NO_ROWID,
+)
+
+ledger_transactions = Table(
+    "ledger_transactions",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("text", Text, nullable=False),
+    Column("actor_id", BigId, nullable=True),
+    Column("server_id", BigId, nullable=True),
+    Column("meter_id", BigId, nullable=True),
+    Column("since", Moment, nullable=True),
+    Column("until", Moment, nullable=True),
+    **NEVER_TWICE,
+)
+_METERED = text("meter_id IS NOT NULL")
+Index(
+    "ix_ledger_transactions_meter_id_id",
+    ledger_transactions.c.meter_id,
+    ledger_transactions.c.id,
+    sqlite_where=_METERED,
+    postgresql_where=_METERED,
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("ledger", Text, ForeignKey("ledgers.name"), primary_key=True),
+    Column("transaction_id", BigId, ForeignKey("ledger_transactions.id"), primary_key=True, index=True),
+    Column("amount", BigId, nullable=False),
+    **NO_ROWID,
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    _id(),
+    Column("amount", BigId, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("set_by", BigId, nullable=True),
+    **NEVER_TWICE,
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    _id(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("owner_id", BigId, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    **NEVER_TWICE,
+)
+
+pool_members = Table(
+    "pool_members",
+    metadata,
+    Column("pool_id", BigId, ForeignKey("pools.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("joined_at", Moment, nullable=False),
+    **NO_ROWID,
+)
+
+# No foreign keys: what was charged outlives whoever paid and whatever ran.
+meters = Table(
+    "meters",
+    metadata,
+    _id(),
+    Column("server_id", BigId, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("payer_account_id", BigId, nullable=True),
+    Column("payer_pool_id", BigId, nullable=True),
+    Column("price", BigId, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("billed_until", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
+    Column("warned", Integer, nullable=False),
+    UniqueConstraint("server_id", "run_id"),
+    **NEVER_TWICE,
+)
+OPEN = text("ended_at IS NULL")
+Index("ix_meters_open", meters.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
 
 settings = Table(
     "settings",

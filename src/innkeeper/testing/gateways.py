@@ -5,16 +5,19 @@ is given as `observe`.
 """
 
 import posixpath
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import msgspec
 
-from innkeeper.core.catalog.model import ConfigFile
+from innkeeper.contracts.configfile import ConfigFormat, ConfigUnreadable
+from innkeeper.contracts.playerlist import Entry, ListUnreadable, PlayerListFormat
+from innkeeper.core.catalog.model import ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.files.errors import (
+    ConfigIsUnreadable,
     FileExists,
     FileIsADirectory,
     FileIsNotADirectory,
@@ -23,18 +26,27 @@ from innkeeper.core.files.errors import (
     NoSuchUpload,
     UploadOffsetIsWrong,
 )
-from innkeeper.core.files.model import FileEntry
+from innkeeper.core.files.model import FileEntry, Folder
 from innkeeper.core.nodes.errors import NodeIsOffline
-from innkeeper.core.nodes.gateway import Desired, OnBlocks
+from innkeeper.core.nodes.gateway import Attention, Desired, OnBlocks, OnNote
 from innkeeper.core.nodes.model import Node
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import Progress
-from innkeeper.core.servers.errors import ConsoleIsNotRead
+from innkeeper.core.players.model import ListedPlayer
+from innkeeper.core.servers.errors import ConsoleIsNotRead, ManagementIsUnavailable
 from innkeeper.core.servers.lifecycle import ALIVE, State
 from innkeeper.core.servers.model import Live, Server
 from innkeeper.core.servers.reconcile import Observation
+from innkeeper.drivers.configfiles.ini import Ini
+from innkeeper.drivers.configfiles.json import Json
+from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.drivers.configfiles.toml import Toml
+from innkeeper.drivers.configfiles.yaml import Yaml
+from innkeeper.drivers.playerlists.lines import Lines as LineList
+from innkeeper.drivers.playerlists.minecraft_json import MinecraftJson
 from innkeeper.kit.clock import Clock, microseconds
 from innkeeper.kit.tasks import TaskSet
+from innkeeper.testing.managements import ScriptedManagement, ScriptedManagementWatch
 
 Observe = Callable[[int, list[Observation]], Awaitable[None]]
 
@@ -46,6 +58,8 @@ _AFTER = {
     "kill": State.STOPPED,
 }
 _MOST_LINES = 5000
+_CONFIGS: dict[str, ConfigFormat] = {one.name: one for one in (Ini(), Json(), Properties(), Toml(), Yaml())}
+_LISTS: dict[str, PlayerListFormat] = {one.name: one for one in (LineList(), MinecraftJson())}
 
 
 class ScriptedConsole:
@@ -106,6 +120,7 @@ class ScriptedGateway:
     obeys     orders are carried out by themselves; otherwise by `carry_out`
     offline   nothing answers
     deaf      games do not read their console
+    game      called with each line typed on a console; what a game does with it (`testing.games` has one)
     """
 
     def __init__(self, clock: Clock, tasks: TaskSet) -> None:
@@ -115,6 +130,7 @@ class ScriptedGateway:
         self.obeys = True
         self.offline = False
         self.deaf = False
+        self.game: Callable[[Server, str], None] = lambda _server, _line: None
         self.desired: dict[UUID, Desired] = {}
         self.orders: dict[UUID, Operation] = {}
         """What was ordered and not carried out, by server."""
@@ -123,9 +139,13 @@ class ScriptedGateway:
         self.consoles: dict[UUID, ScriptedConsole] = {}
         self.trees: dict[UUID, dict[str, bytes | None]] = {}
         """Files by server and path; None: a folder."""
-        self.configs: dict[UUID, dict[str, dict[str, str]]] = {}
-        """Config values that were set, by server, path and key."""
+        self.configs: dict[UUID, dict[str, dict[str, ConfigValue]]] = {}
+        """Config values that were set, by server, path and key; the files themselves are in `trees`."""
         self.archives: dict[tuple[UUID, str], bytes] = {}
+        self.attended: list[tuple[UUID, tuple[Attention, ...], float]] = []
+        """What was attended to: server, in which ways, for how many seconds."""
+        self.managements: dict[UUID, ScriptedManagement] = {}
+        """The management servers there are; see `management`."""
         self._uploads: dict[str, tuple[UUID, str, bool, bytearray]] = {}
         self._seen_orders: set[UUID] = set()
 
@@ -134,6 +154,10 @@ class ScriptedGateway:
     def console(self, server: UUID) -> ScriptedConsole:
         """Return a server's console."""
         return self.consoles.setdefault(server, ScriptedConsole())
+
+    def management(self, server: UUID) -> ScriptedManagement:
+        """Return a server's management server, which it has from now on."""
+        return self.managements.setdefault(server, ScriptedManagement())
 
     def say(self, server: UUID, *lines: str) -> Block:
         """Have the game print lines, in one go."""
@@ -210,6 +234,7 @@ class ScriptedGateway:
         if self.deaf:
             raise ConsoleIsNotRead
         self.console(server.uuid).typed.append(line)
+        self.game(server, line)
 
     async def read_console(self, server: Server, after_seq: int) -> Lines:
         self._answer()
@@ -244,13 +269,49 @@ class ScriptedGateway:
         self._answer()
         return ScriptedWatch(self.console(server.uuid), on_blocks)
 
+    # -- looking closely --------------------------------------------------------------------------------------------
+
+    async def attend(self, server: Server, what: Sequence[Attention], for_s: float) -> None:
+        self._answer()
+        if "management" in what:
+            self._managed(server)
+        self.attended.append((server.uuid, tuple(what), for_s))
+
+    async def call_management(self, server: Server, method: str, params: Any) -> Any:
+        self._answer()
+        return self._managed(server).call(method, params)
+
+    async def watch_management(self, server: Server, on_note: OnNote) -> ScriptedManagementWatch:
+        self._answer()
+        return ScriptedManagementWatch(self.managements.get(server.uuid) or ScriptedManagement(), on_note)
+
+    def _managed(self, server: Server) -> ScriptedManagement:
+        if server.uuid not in self.managements:
+            raise ManagementIsUnavailable
+        return self.managements[server.uuid]
+
     # -- files ------------------------------------------------------------------------------------------------------
 
-    async def stat(self, server: Server, path: str) -> FileEntry:
+    async def stat(self, server: Server, path: str, *, sniff: bool = False) -> FileEntry:
         tree, path = self._tree(server), _clean(path)
         if path and path not in tree:
             raise FileNotFound
-        return self._entry(path, tree.get(path))
+        return self._entry(path, tree.get(path), sniff=sniff)
+
+    async def list_folders(
+        self, server: Server, paths: list[str], limit: int, *, after: str | None = None
+    ) -> list[Folder]:
+        """Answer as a node with little room: no more than three folders at once."""
+        tree, folders, room = self._tree(server), list[Folder](), limit
+        for path in map(_clean, paths[:3]):
+            inside = sorted(item for item in tree if item and posixpath.dirname(item) == path)
+            rest = [item for item in inside if folders or after is None or posixpath.basename(item) > after]
+            if len(rest) > room and folders:
+                break
+            entries = [self._entry(item, tree[item], sniff=True) for item in rest[:room]]
+            folders.append(Folder(path=path, entries=entries, more=len(rest) > room))
+            room -= len(entries)
+        return folders
 
     async def list_files(
         self, server: Server, path: str, after: str | None, limit: int
@@ -314,9 +375,39 @@ class ScriptedGateway:
             self._tree(server)[path] = bytes(content)
 
     async def write_config(self, server: Server, file: ConfigFile) -> None:
-        """Set values in a config file: kept in `configs`."""
-        self._answer()
+        """Set values in a config file: in the file itself, and kept in `configs`."""
+        tree, path = self._tree(server), _clean(file.path)
+        try:
+            fresh = _CONFIGS[file.format].edit(tree.get(path) or b"", file.values)
+        except ConfigUnreadable as error:
+            raise ConfigIsUnreadable(str(error)) from error
+        self._make_parents(tree, path)
+        tree[path] = fresh
         self.configs.setdefault(server.uuid, {}).setdefault(file.path, {}).update(file.values)
+
+    async def read_config(self, server: Server, path: str, format_name: str) -> dict[str, ConfigValue]:
+        content, _ = await self.read_file(server, path, 0, 1 << 30)
+        try:
+            return _CONFIGS[format_name].read(content)
+        except ConfigUnreadable as error:
+            raise ConfigIsUnreadable(str(error)) from error
+
+    async def edit_player_list(
+        self, server: Server, listed: PlayerList, *, add: Sequence[ListedPlayer] = (), remove: Sequence[str] = ()
+    ) -> list[ListedPlayer]:
+        tree, one = self._tree(server), _LISTS[listed.format]
+        content = tree.get(listed.path) or b""
+        entries = [Entry(player.name, player.uuid) for player in add]
+        try:
+            fresh = one.edit(
+                content, listed.key, add=entries, remove=remove, fields=listed.fields, now=self._clock.now()
+            )
+            found = one.read(fresh, listed.key)
+        except ListUnreadable as error:
+            raise ConfigIsUnreadable(str(error)) from error
+        if fresh != content:
+            tree[listed.path] = fresh
+        return [ListedPlayer(name=entry.name, uuid=entry.uuid) for entry in found]
 
     async def make_directory(self, server: Server, path: str) -> None:
         tree, path = self._tree(server), _clean(path)
@@ -349,7 +440,7 @@ class ScriptedGateway:
         self._answer()
         return self.trees.setdefault(server.uuid, {})
 
-    def _entry(self, path: str, content: bytes | None) -> FileEntry:
+    def _entry(self, path: str, content: bytes | None, *, sniff: bool = False) -> FileEntry:
         return FileEntry(
             path=path,
             name=posixpath.basename(path),
@@ -357,6 +448,7 @@ class ScriptedGateway:
             size=len(content or b""),
             modified_at=self._clock.now(),
             mode=0o755 if content is None else 0o644,
+            text=(content is not None and b"\0" not in content) if sniff else None,
         )
 
     @staticmethod

@@ -11,6 +11,7 @@ Knows no HTTP: applications are made from `house.product` by whoever tests them.
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class House:
         self.database = database
         self.gateway = ScriptedGateway(clock, tasks)
         models = Models.over(works, clock)
-        catalog = Catalog(load_packages(SHIPPED))
+        self.credits, self.meters = models.credits, models.meters
+        catalog = _catalog()
         self.reconciler = models.reconciler(
             works=works, clock=clock, catalog=catalog, gateway=self.gateway, tasks=tasks
         )
@@ -95,6 +97,7 @@ class House:
     async def _furnish(self) -> None:
         product = self.product
         await product.authority.load()
+        await self.credits.load()
         await product.nodes.load()
         await product.directory.load()
         self.node = await product.nodes.ensure_own(
@@ -112,6 +115,8 @@ class House:
                     await self.product.nodes.apply(change)
                 case "operation":
                     await self.product.operations.apply(change)
+                case "price" | "wallet":
+                    await self.credits.apply(change)
                 case _:
                     await self.product.authority.apply(change)
 
@@ -160,6 +165,12 @@ class House:
     async def settle(self) -> None:
         """Return when nothing is under way any more."""
         await self.tasks.wait()
+
+
+@cache
+def _catalog() -> Catalog:
+    """Return the shipped packages; they are read once a process."""
+    return Catalog(load_packages(SHIPPED))
 
 
 async def _empty_database() -> bytes:

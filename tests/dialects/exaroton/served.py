@@ -10,34 +10,86 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
+from innkeeper.core.console.sharing import LogSharing, LogUploader, SharedLog
 from innkeeper.core.servers.directory import Record
+from innkeeper.kit.tasks import TaskSet
+from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.dialects.exaroton.ids import Ids, software_id
+from innkeeper.panel.http.serving import HttpServer
 from innkeeper.testing.products import House
 
 PATIENCE_S = 5.0
 
 
-class Served:
-    """A house, its server `example`, where the dialect is served, and a key of the server's owner."""
+class Uploads:
+    """A service that logs are given to: it keeps them."""
 
-    def __init__(self, house: House, example: Record, url: str, key: str) -> None:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def upload(self, text: str) -> SharedLog:
+        self.texts.append(text)
+        return SharedLog("zCcf8T5", "https://mclo.gs/zCcf8T5", "https://api.mclo.gs/1/raw/zCcf8T5")
+
+
+def sharing(house: House, uploader: LogUploader | None) -> LogSharing:
+    """Return what shares logs of a house with an uploader of one's own, or with none."""
+    product = house.product
+    return LogSharing(
+        works=house.database.works,
+        clock=house.clock,
+        console=product.console,
+        servers=product.directory,
+        activity=product.activity,
+        uploader=uploader,
+    )
+
+
+class Served:
+    """A house, its server `example`, where the dialect is served, a key of the server's owner, and shared logs."""
+
+    def __init__(self, house: House, example: Record, url: str, key: str, uploads: Uploads) -> None:
+        self.uploads = uploads
         self.house = house
         self.example = example
         self.url = url
         self.key = key
-        self.id = Ids(house.product).of_server(example.server)
+        self.ids = Ids(house.product)
+        self.id = self.ids.of_server(example.server)
         self.software = software_id("minecraft", example.server.runtime)
 
     async def ask(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | AsyncIterator[bytes] | None = None,
     ) -> httpx.Response:
-        """Send one request, as it stands: nothing is followed and nothing added that a client would not."""
+        """Send one request, as it stands: nothing is followed and nothing added that a client would not.
+
+        A body in parts goes chunked, without its length.
+        """
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             return await client.request(method, path, headers=headers, content=body)
 
     async def get(self, path: str, *, key: str | None = None) -> httpx.Response:
         """Ask for a path below `/v1` with a key (the owner's, if none is given)."""
         return await self.ask("GET", f"/v1{path}", headers={"Authorization": f"Bearer {key or self.key}"})
+
+    @asynccontextmanager
+    async def at(self, **options: Any) -> AsyncIterator[None]:
+        """Be served with other options meanwhile."""
+        tasks, before = TaskSet("http for tests").start_set(), self.url
+        server = HttpServer(exaroton_application(self.house.product, **options), tasks)
+        try:
+            await server.open("127.0.0.1", 0)
+            self.url = server.url
+            yield
+        finally:
+            self.url = before
+            await server.close()
+            await tasks.aclose()
 
     @asynccontextmanager
     async def socket(self, *, key: str | None = None) -> "AsyncIterator[Socket]":

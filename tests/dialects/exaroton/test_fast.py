@@ -9,7 +9,7 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.servers.model import ServerChanges
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.dialects.exaroton.ids import Ids
-from innkeeper.panel.dialects.exaroton.routes import ServerRoutes
+from innkeeper.panel.dialects.exaroton.routes.servers import ServerRoutes
 from innkeeper.panel.http.fast import Reads
 from innkeeper.panel.http.needs import Needs
 from innkeeper.testing.products import House

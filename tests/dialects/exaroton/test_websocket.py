@@ -179,6 +179,10 @@ async def test_whoever_may_only_read_types_nothing_and_is_not_thrown_out(served:
         {"stream": "console", "type": "command", "data": "x" * 5000},
         {"stream": "console", "type": "command", "data": {"a": 1}},
         "[" * 100_000,
+        {"stream": "console", "type": "command", "data": "x" * 300_000},
+        {"stream": "stats", "type": "start", "data": {"tail": []}},
+        {"stream": "management", "type": "request", "data": {"id": [], "method": 7}},
+        {"stream": "management", "type": "request"},
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -45,6 +45,7 @@ async def restarted(house: House) -> House:
     """Return the house as its panel finds it after a restart: the same database, nothing in memory, the same node."""
     again = House(house.database, house.clock, house.tasks, Settings())
     await again.product.authority.load()
+    await again.credits.load()
     await again.product.nodes.load()
     await again.product.directory.load()
     again.node, again.root = house.node, house.root

@@ -7,11 +7,12 @@ import pytest
 from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.drivers.configfiles.properties import Properties
 from innkeeper.node.configs import MAX_CONFIG_BYTES, ConfigWriter
-from innkeeper.node.files.errors import EscapesJail
+from innkeeper.node.edits import EditLocks
+from innkeeper.node.files.errors import EscapesJail, TooLarge
 from innkeeper.node.files.jail import Jail
 from innkeeper.wire.messages import ConfigWrite
 
-WRITER = ConfigWriter([Properties()])
+WRITER = ConfigWriter([Properties()], EditLocks())
 
 
 def write(path: str = "server.properties", form: str = "properties") -> ConfigWrite:
@@ -48,5 +49,5 @@ def test_what_cannot_be_edited_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigUnreadable, match="does not know the format"):
         WRITER(Jail(tmp_path), write(form="cuneiform"))
     (tmp_path / "server.properties").write_bytes(bytes(MAX_CONFIG_BYTES + 1))
-    with pytest.raises(ConfigUnreadable, match="larger"):
+    with pytest.raises(TooLarge):
         WRITER(Jail(tmp_path), write())

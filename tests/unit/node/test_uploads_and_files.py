@@ -8,11 +8,14 @@ from uuid import UUID
 import pytest
 
 from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.drivers.playerlists.minecraft_json import MinecraftJson
 from innkeeper.node.asks import Asks
 from innkeeper.node.configs import ConfigWriter
+from innkeeper.node.edits import EditLocks
 from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import EscapesJail, JailError, NameRefused, NotFound, NotPermitted
 from innkeeper.node.files.jail import Jail
+from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.refusals import JAIL_CODES, REFUSALS, Refused, refusal_of
 from innkeeper.node.uploads import MAX_PER_SERVER, Uploads
 from innkeeper.wire import messages as wire
@@ -31,8 +34,14 @@ class Room:
         self.archives.mkdir()
         self.clock = FakeClock()
         self.uploads = Uploads(self.clock)
-        write_config = ConfigWriter([Properties()])
-        self.asks = FileAsks(lambda _: Jail(self.files), lambda _: Jail(self.archives), self.uploads, write_config)
+        locks = EditLocks()
+        self.asks = FileAsks(
+            lambda _: Jail(self.files),
+            lambda _: Jail(self.archives),
+            self.uploads,
+            ConfigWriter([Properties()], locks),
+            PlayerLists([MinecraftJson()], self.clock, locks),
+        )
 
     async def begin(self, path: str = "a.txt") -> str:
         return (await self.asks.begin_upload(wire.BeginUpload(server=SERVER, path=path))).upload
@@ -177,4 +186,5 @@ def test_every_error_of_the_jail_has_a_code_of_the_table() -> None:
 
 def test_every_ask_of_the_wire_has_somebody_who_answers(room: Room) -> None:
     keeping: Any = SimpleNamespace(apply=None, remove=None, announce=None)
-    assert set(Asks(keeping, room.asks).handlers) == set(get_args(wire.Ask))
+    closely: Any = SimpleNamespace(attend=None, call=None)
+    assert set(Asks(keeping, room.asks, closely, closely).handlers) == set(get_args(wire.Ask))

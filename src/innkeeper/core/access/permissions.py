@@ -23,6 +23,11 @@ class ServerPermission(StrEnum):
     """Create, change and rename; deleting is a permission of its own."""
     FILES_DELETE = "files.delete"
     PLAYERS_READ = "players.read"
+    """See the player lists."""
+    PLAYERS_WRITE = "players.write"
+    """Change the player lists: whitelist, operators, bans."""
+    MANAGEMENT = "console.manage"
+    """Use the game's own management protocol, which can do whatever the console can."""
     METRICS_READ = "metrics.read"
     SETTINGS_WRITE = "settings.write"
     """Change name, properties, limits within the plan, autostart."""
@@ -46,6 +51,10 @@ class ProductPermission(StrEnum):
     ROLES_WRITE = "roles.write"
     NODES_READ = "nodes.read"
     NODES_WRITE = "nodes.write"
+    BILLING_READ_ALL = "billing.read_all"
+    """See every wallet, pool and entry, and check the books."""
+    BILLING_WRITE = "billing.write"
+    """Give and take credits, set the price."""
     ACTIVITY_READ_ALL = "activity.read_all"
 
 

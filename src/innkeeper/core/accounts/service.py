@@ -59,6 +59,12 @@ class PasswordHasher(Protocol):
         ...
 
 
+class Closing(Protocol):
+    """Settles what an account that is being deleted leaves behind."""
+
+    async def __call__(self, work: Work, actor: Actor, account: Account) -> None: ...
+
+
 class AccountService:
     """Makes, changes and signs in accounts."""
 
@@ -71,6 +77,7 @@ class AccountService:
         access: AccessDirectory,
         servers: ServerDirectory,
         activity: ActivityService,
+        closing: Closing | None = None,
     ) -> None:
         self._works = works
         self._clock = clock
@@ -78,6 +85,7 @@ class AccountService:
         self._access = access
         self._servers = servers
         self._activity = activity
+        self._closing = closing
         self._failures: dict[str, deque[float]] = {}
         self._checking = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
@@ -243,13 +251,18 @@ class AccountService:
         return await self._save(None, account.id, {"password_hash": await in_thread(self._hasher.hash, password)})
 
     async def delete(self, actor: Actor, uuid: UUID) -> None:
-        """Delete an account that owns no server; raise AccountOwnsServers, LastSuperuser, NoSuchAccount."""
+        """Delete an account that owns no server and no credit pool.
+
+        Raises AccountOwnsServers, AccountOwnsPools, LastSuperuser, NoSuchAccount.
+        """
         account = self.get(actor, uuid)
         self._require_power_over(actor, account)
         if any(record.server.owner_id == account.id for record in self._servers.present()):
             raise AccountOwnsServers
         async with self._works() as work:
             await _keep_a_superuser(work, account, None)
+            if self._closing is not None:
+                await self._closing(work, actor, account)
             await work.accounts.delete(account.id)
             work.changed("account", account.id)
             await self._activity.note(work, actor, "account.deleted", data={"username": account.username})

@@ -10,6 +10,8 @@ import msgspec
 
 from innkeeper.core.servers.model import PropertyValue
 
+ConfigValue = str | int | float | bool | list[str]
+"""A value in a config file: a list is one of plain values."""
 READY_PROOFS = frozenset({"pattern", "query", "port", "output"})
 
 
@@ -76,6 +78,8 @@ class Console(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     leave: str | None = None
     chat: str | None = None
     saving: str | None = None
+    announce: str = ""
+    """The command that tells everybody on the server {text}; empty: there is none."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,15 +96,32 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     default: int
 
 
+class ConfigOption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one key of a config file means; keys of nested files are joined by dots."""
+
+    key: str
+    label: str = ""
+    description: str = ""
+    type: Literal["string", "integer", "float", "boolean", "select", "multiselect"] = "string"
+    min: float | None = None
+    """Of a number its least value, of a string its least length; so too max."""
+    max: float | None = None
+    choices: tuple[Choice, ...] = ()
+    """A select has one of these; a multiselect may have others, too."""
+
+
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of settings that the game reads."""
 
     path: str
+    """Its place below the server's folder; `*` stands for any part of a name, `**` for any folders."""
     format: str
-    values: dict[str, str] = {}
+    values: dict[str, ConfigValue] = {}
     """Set before every start, over the user's."""
-    initial: dict[str, str] = {}
+    initial: dict[str, ConfigValue] = {}
     """Set where the file has no such key."""
+    options: tuple[ConfigOption, ...] = ()
+    """What its keys mean, where no property is kept there; a key that nobody describes is shown by what it holds."""
 
 
 class PlayerList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +130,33 @@ class PlayerList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: str
     path: str
     format: str
+    key: str = "name"
+    """What an entry is called by in the file."""
+    entry: Literal["player", "address"] = "player"
+    pattern: str = r"[^\s\x00-\x1f\x7f]{1,64}"
+    """What an entry must match wholly."""
+    fields: dict[str, Any] = {}
+    """What a new entry has besides; the text {now} becomes the present time."""
+    uuids: bool = False
+    """Its entries hold the player's UUID, too."""
+    add: str = ""
+    """The console command that adds {entry} while the game runs; empty: the file is changed then, too. So `remove`."""
+    remove: str = ""
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the game is asked for its tick time: a console command, and the expression of its answer (group `ms`)."""
+
+    command: str
+    pattern: str = ""
+    text: str = ""
+    """In place of `pattern`: words of the answer before the number, taken literally."""
+
+
+class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That the game serves a management protocol, at {management_port} with {management_secret}."""
+
+    protocol: Literal["minecraft"] = "minecraft"
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,6 +182,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stop: Stop | None = None
     console: Console | None = None
     query: Query | None = None
+    tick: Tick | None = None
+    management: Management | None = None
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,6 +195,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     category: str = ""
     motd_property: str | None = None
     max_players_property: str | None = None
+    verified_property: str | None = None
+    """The property that says whether players' accounts are verified."""
     resources: Resources = Resources()
     runtimes: tuple[Runtime, ...]
     install: tuple[dict[str, Any], ...] = ()
@@ -152,6 +204,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stop: Stop = Stop()
     console: Console = Console()
     query: Query | None = None
+    tick: Tick | None = None
+    management: Management | None = None
     ports: tuple[Port, ...] = ()
     config_files: tuple[ConfigFile, ...] = ()
     player_lists: tuple[PlayerList, ...] = ()
@@ -173,4 +227,6 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     stop: Stop
     console: Console
     query: str | None
+    tick: Tick | None
+    management: bool
     config: list[ConfigFile]

@@ -1,7 +1,8 @@
 """Fill `{placeholders}` of a package's texts.
 
-`{properties.NAME}` and `{version}` are the product's to fill; `{server}`, `{shared:KEY}`, `{port}`, `{address}` and
-`{memory_mib}` stay for the node, which alone knows them. A doubled brace means a brace.
+`{properties.NAME}` and `{version}` are the product's to fill; `{server}`, `{shared:KEY}`, `{port}`, `{address}`,
+`{memory_mib}`, and `{management_port}` and `{management_secret}` of a game that serves a management protocol, stay for
+the node, which alone knows them. A doubled brace means a brace.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from innkeeper.core.servers.model import PropertyValue
 
 NODE_NAMES = frozenset({"server", "port", "address", "memory_mib"})
+MANAGEMENT_NAMES = frozenset({"management_port", "management_secret"})
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NODE_PLACEHOLDER = re.compile("(" + "|".join(re.escape(f"{{{name}}}") for name in sorted(NODE_NAMES)) + ")")
 
@@ -65,7 +67,8 @@ def _replace(text: str, value: Callable[[str, str], str], known: Mapping[str, st
         if match.group(1) is None:
             return match.group(0)[0] * 2
         name = match.group(1)
-        if name not in known and name not in NODE_NAMES and not name.startswith("shared:"):
+        nodes_own = name in NODE_NAMES or name in MANAGEMENT_NAMES or name.startswith("shared:")
+        if name not in known and not nodes_own:
             raise UnknownPlaceholder(f"nobody fills {{{name}}}")
         return value(name, match.group(0))
 

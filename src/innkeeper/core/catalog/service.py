@@ -5,13 +5,25 @@ Knows package files only; installing and running are the nodes'.
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from innkeeper.core.catalog.errors import NoSuchPackage, NoSuchRuntime, NoSuchVersion, PackageIsBroken
-from innkeeper.core.catalog.model import Blueprint, ConfigFile, Console, Package, Property, Runtime, Start, Stop
+from innkeeper.core.catalog.model import (
+    Blueprint,
+    ConfigFile,
+    ConfigValue,
+    Console,
+    Package,
+    PlayerList,
+    Runtime,
+    Start,
+    Stop,
+    Tick,
+)
+from innkeeper.core.catalog.options import is_pattern, matches, plain_path, read_as
 from innkeeper.core.catalog.placeholders import (
     UnknownPlaceholder,
     as_text,
@@ -20,10 +32,11 @@ from innkeeper.core.catalog.placeholders import (
     literal,
     literal_but_for_node_names,
 )
+from innkeeper.core.catalog.values import check_value
 from innkeeper.core.servers.errors import PropertyIsInvalid, PropertyIsUnknown
 from innkeeper.core.servers.model import PropertyValue, Server
 
-_MAX_STRING = 8192
+_NUMBER_FOLLOWS = r"[\s:=]{0,8}(?P<ms>[0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _WHOLE_PROPERTY = re.compile(r"\{properties\.([^{}]+)\}")
 
 
@@ -117,6 +130,8 @@ class Catalog:
                 stop=_struct(stop, known, Stop),
                 console=_console(console, known),
                 query=query.protocol if query else None,
+                tick=_tick(runtime.tick or package.tick, known),
+                management=(runtime.management or package.management) is not None,
                 config=_config(package, server, known),
             )
         except (UnknownPlaceholder, msgspec.ValidationError) as error:
@@ -125,15 +140,53 @@ class Catalog:
     def config_changes(self, server: Server, before: Mapping[str, PropertyValue]) -> list[ConfigFile]:
         """Return what must be set in the game's files for the properties of `server` that were otherwise `before`."""
         package = self.get(server.package)
-        files: dict[str, dict[str, str]] = {}
+        files: dict[str, dict[str, ConfigValue]] = {}
         for item in package.properties:
             if item.writes is not None and server.properties.get(item.name) != before.get(item.name):
-                files.setdefault(item.writes.file, {})[item.writes.key] = as_text(server.properties.get(item.name))
+                files.setdefault(item.writes.file, {})[item.writes.key] = server.properties.get(item.name, "")
         return [
-            msgspec.structs.replace(file, values=files[file.path], initial={})
+            msgspec.structs.replace(file, values=files[file.path], initial={}, options=())
             for file in package.config_files
             if file.path in files
         ]
+
+    def config_file(self, server: Server, path: str) -> ConfigFile | None:
+        """Return what the package says of the config file at `path` (in it: the plain path), None where it is none.
+
+        A file that is described by its name comes before one that a pattern fits; player lists are never config files.
+        """
+        package = self._packages.get(server.package)
+        plain = plain_path(path)
+        if package is None or not plain or any(listed.path == plain for listed in package.player_lists):
+            return None
+        named = next((file for file in package.config_files if file.path == plain), None)
+        found = named or next((file for file in package.config_files if matches(file.path, plain)), None)
+        return msgspec.structs.replace(found, path=plain) if found is not None else None
+
+    def properties_in(self, server: Server, file: ConfigFile, values: Mapping[str, ConfigValue]) -> dict[str, Any]:
+        """Return the properties of `server` of which a config file says otherwise, as it says.
+
+        What the file has no key for, or no value that the property may have, is left out.
+        """
+        found: dict[str, PropertyValue] = {}
+        for item in self.get(server.package).properties:
+            if item.writes is None or item.writes.file != file.path or item.at == "creation":
+                continue
+            value = read_as(item, values.get(item.writes.key))
+            if value is not None and value != server.properties.get(item.name) and not (item.required and value == ""):
+                found[item.name] = value
+        return found
+
+    def player_lists(self, server: Server) -> tuple[PlayerList, ...]:
+        """Return the player lists of a server's game; none where the catalogue has it no more."""
+        package = self._packages.get(server.package)
+        return package.player_lists if package is not None else ()
+
+    def verifies_accounts(self, server: Server) -> bool:
+        """Return whether the server asks who its players are, as far as its package says."""
+        package = self._packages.get(server.package)
+        notion = package.verified_property if package is not None else None
+        return notion is not None and server.properties.get(notion) is True
 
     def software(self, server: Server) -> str:
         """Return the title of what runs the server; the runtime's bare name where the catalogue has it no more."""
@@ -156,58 +209,6 @@ class Catalog:
             server.properties.get(package.max_players_property) if package and package.max_players_property else None
         )
         return value if isinstance(value, int) else 0
-
-
-def check_value(item: Property, value: Any) -> PropertyValue:
-    """Return `value` as the property's type; raise PropertyIsInvalid with the reason."""
-
-    def refuse(reason: str) -> PropertyIsInvalid:
-        return PropertyIsInvalid(f"{item.name} {reason}.", property=item.name)
-
-    match item.type, value:
-        case "boolean", bool():
-            return value
-        case "boolean", "true" | "false":
-            return bool(value == "true")
-        case "integer", int() if not isinstance(value, bool):
-            return _within(item, value, refuse)
-        case "float", int() | float() if not isinstance(value, bool):
-            return float(_within(item, value, refuse))
-        case "select", str():
-            if value not in {choice.value for choice in item.choices}:
-                raise refuse("is one of " + ", ".join(choice.value for choice in item.choices))
-            return value
-        case (("string" | "command"), str()):
-            return _checked_text(item, value, refuse)
-        case "command", [*words] if all(isinstance(word, str) for word in words):
-            return _checked_text(item, shlex.join(words), refuse)
-    raise refuse(f"is a {item.type}")
-
-
-def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInvalid]) -> int | float:
-    in_bounds = (item.min is None or value >= item.min) and (item.max is None or value <= item.max)
-    if not in_bounds or not abs(value) <= 1 << 53:  # said this way round, NaN is refused
-        raise refuse(
-            f"is from {item.min if item.min is not None else '-∞'} to {item.max if item.max is not None else '∞'}"
-        )
-    return value
-
-
-def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
-    if any(
-        ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029"
-        for letter in value
-    ):
-        raise refuse("must not hold control characters")
-    if (item.min is not None and len(value) < item.min) or len(value) > (item.max or _MAX_STRING):
-        raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")
-    if item.type == "command":
-        try:
-            if not shlex.split(value):
-                raise refuse("names no program")
-        except ValueError as error:
-            raise refuse(f"cannot be split into words: {error}") from error
-    return value
 
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:
@@ -249,10 +250,23 @@ def _struct(value: Any, known: Mapping[str, str], kind: Any) -> Any:
 
 
 def _console(console: Console, known: Mapping[str, str]) -> Console:
+    if console.announce:
+        announce = fill_wholly(console.announce, {**known, "text": "{text}"})
+        console = msgspec.structs.replace(console, announce=announce)
     if not console.ready_text:
         return console
     text = fill_wholly(console.ready_text, known)
     return msgspec.structs.replace(console, ready=re.escape(text) if text else console.ready, ready_text=None)
+
+
+def _tick(tick: Tick | None, known: Mapping[str, str]) -> Tick | None:
+    """Return how the tick time is asked for, None where the texts that say it are empty."""
+    if tick is None or not tick.text:
+        return tick
+    command, text = fill_wholly(tick.command, known), fill_wholly(tick.text, known)
+    if not command or not text:
+        return None
+    return Tick(command=command, pattern=re.escape(text) + _NUMBER_FOLLOWS)
 
 
 def _config(package: Package, server: Server, known: Mapping[str, str]) -> list[ConfigFile]:
@@ -261,9 +275,15 @@ def _config(package: Package, server: Server, known: Mapping[str, str]) -> list[
     for item in package.properties:
         if item.writes is not None and item.name in server.properties:
             file = files[item.writes.file]
-            value = literal(as_text(server.properties[item.name]))
+            given = server.properties[item.name]
+            value = literal(given) if isinstance(given, str) else given
             files[file.path] = msgspec.structs.replace(file, initial={item.writes.key: value, **file.initial})
     return [
-        msgspec.structs.replace(file, values={k: fill(v, known) for k, v in file.values.items()})
+        msgspec.structs.replace(
+            file,
+            values={k: fill(v, known) if isinstance(v, str) else v for k, v in file.values.items()},
+            options=(),
+        )
         for file in files.values()
+        if not is_pattern(file.path) and (file.values or file.initial)
     ]

@@ -47,6 +47,18 @@ class ConfigIsUnreadable(Conflict):
     """The config file cannot be understood."""
 
 
+class NoSuchConfigFile(NotFound):
+    """This is no config file of the game."""
+
+
+class OptionIsUnknown(Invalid):
+    """The config file has no such option."""
+
+
+class OptionIsInvalid(Invalid):
+    """An option cannot have this value."""
+
+
 class StorageFailed(Unavailable):
     """The storage failed."""
 

@@ -17,3 +17,21 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: datetime
     mode: int
     """Permission bits."""
+    text: bool | None = None
+    """Whether a file's beginning reads as text; None where that was not asked."""
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in one folder."""
+
+    path: str
+    entries: list[FileEntry]
+    more: bool
+    """It has more entries than were listed."""
+
+
+class FileNode(msgspec.Struct, frozen=True):
+    """An entry, and what is in it: None for what is no folder, and for a folder past the limits of a tree."""
+
+    entry: FileEntry
+    children: tuple["FileNode", ...] | None

@@ -1,11 +1,12 @@
 """Files of a server, for those who may; the node's jail does the work and the refusing.
 
 A transfer ends with the right to it: a download asks again before each part, an upload each second, however slowly it
-comes.
+comes. The next part is made ready while the last is being sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.model import Actor
@@ -13,7 +14,9 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.errors import CoreError
 from innkeeper.core.files.errors import FileIsADirectory, FileIsTooLarge
-from innkeeper.core.files.model import FileEntry
+from innkeeper.core.files.model import FileEntry, FileNode
+from innkeeper.core.files.streams import in_parts, one_ahead
+from innkeeper.core.files.tree import read_tree
 from innkeeper.core.nodes.gateway import NodeGateway
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ServerIsSuspended
@@ -40,7 +43,10 @@ class FileService:
         access: AccessDirectory,
         servers: ServerDirectory,
         activity: ActivityService,
+        on_written: Callable[[Record, str], Awaitable[None]],
     ) -> None:
+        """Tie it together; `on_written` is told of each path at which there is another file now."""
+        self._on_written = on_written
         self._works = works
         self._gateway = gateway
         self._access = access
@@ -59,14 +65,20 @@ class FileService:
         self._reach(actor, record, ServerPermission.FILES_READ)
         return await self._gateway.list_files(record.server, path, after, limit)
 
-    async def read(self, actor: Actor, record: Record, path: str) -> tuple[FileEntry, AsyncIterator[bytes]]:
-        """Return a file's entry and its content in parts; needs `files.read`."""
+    async def tree(self, actor: Actor, record: Record, path: str) -> FileNode:
+        """Return an entry with all below it, sniffed, as far as `core.files.tree` goes; needs `files.read`."""
         self._reach(actor, record, ServerPermission.FILES_READ)
-        entry = await self._gateway.stat(record.server, path)
+        return await read_tree(self._gateway, record.server, path)
+
+    async def read(self, actor: Actor, record: Record, path: str) -> tuple[FileEntry, AsyncGenerator[bytes, None]]:
+        """Return a file's entry, sniffed, and its parts, to be closed if not read out; needs `files.read`."""
+        self._reach(actor, record, ServerPermission.FILES_READ)
+        entry = await self._gateway.stat(record.server, path, sniff=True)
         if entry.kind == "directory":
             raise FileIsADirectory
         first, size = await self._gateway.read_file(record.server, path, 0, PART)
-        return entry, self._parts(record, path, first, size, self._again(actor, record, ServerPermission.FILES_READ))
+        parts = self._parts(record, path, first, size)
+        return entry, self._while_allowed(record, parts, self._again(actor, record, ServerPermission.FILES_READ))
 
     async def write(self, actor: Actor, record: Record, path: str, content: AsyncIterator[bytes]) -> None:
         """Write a file from parts, in place of what is there, atomically; needs `files.write`."""
@@ -74,6 +86,7 @@ class FileService:
         upload = await self._gateway.begin_upload(record.server, path)
         await self._receive(record, upload, content, self._again(actor, record, ServerPermission.FILES_WRITE))
         await self._note(actor, record, "file.written", path)
+        await self._on_written(record, path)
 
     async def receive_archive(self, actor: Actor, record: Record, name: str, content: AsyncIterator[bytes]) -> None:
         """Take an archive that the next installation unpacks; needs `server.reinstall`."""
@@ -99,6 +112,7 @@ class FileService:
         self._reach(actor, record, ServerPermission.FILES_WRITE)
         await self._gateway.rename_file(record.server, source, target)
         await self._note(actor, record, "file.renamed", f"{source} → {target}")
+        await self._on_written(record, target)
 
     def _reach(self, actor: Actor, record: Record, permission: ServerPermission) -> None:
         self._servers.reach(actor, record, permission)
@@ -113,7 +127,7 @@ class FileService:
 
         return ask
 
-    async def _parts(self, record: Record, path: str, first: bytes, size: int, ask: Ask) -> AsyncIterator[bytes]:
+    async def _parts(self, record: Record, path: str, first: bytes, size: int) -> AsyncGenerator[bytes, None]:
         offset = 0
         part = first
         while part:
@@ -121,11 +135,18 @@ class FileService:
             offset += len(part)
             if offset >= size:
                 return
-            ask()
             part, size = await self._gateway.read_file(record.server, path, offset, PART)
 
+    async def _while_allowed(
+        self, record: Record, parts: AsyncGenerator[bytes, None], ask: Ask
+    ) -> AsyncGenerator[bytes, None]:
+        async with aclosing(one_ahead(parts, name=f"download from {_short(record)}")) as ahead:
+            async for part in ahead:
+                ask()
+                yield part
+
     async def _receive(self, record: Record, upload: str, content: AsyncIterator[bytes], ask: Ask) -> None:
-        tasks = TaskSet(f"upload to {str(record.server.uuid)[-4:]}").start_set()
+        tasks = TaskSet(f"upload to {_short(record)}").start_set()
         try:
             async with asyncio.timeout(None) as patience:
                 tasks.start(_end_with_right(ask, patience), name="right to upload", fatal=False)
@@ -140,17 +161,13 @@ class FileService:
         await self._gateway.finish_upload(record.server, upload, keep=True)
 
     async def _take(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:
-        offset, pending = 0, bytearray()
-        async for chunk in content:
-            pending += chunk
-            while len(pending) >= PART:
-                await self._gateway.upload_part(record.server, upload, offset, bytes(pending[:PART]))
-                offset += PART
-                del pending[:PART]
-            if offset > MAX_FILE:
-                raise FileIsTooLarge
-        if pending:
-            await self._gateway.upload_part(record.server, upload, offset, bytes(pending))
+        offset = 0
+        async with aclosing(one_ahead(in_parts(content, PART), name=f"upload to {_short(record)}")) as parts:
+            async for part in parts:
+                if offset + len(part) > MAX_FILE:
+                    raise FileIsTooLarge(limit_bytes=MAX_FILE)
+                await self._gateway.upload_part(record.server, upload, offset, part)
+                offset += len(part)
 
     async def _give_up(self, record: Record, upload: str) -> None:
         """Throw away what was written; what went wrong before is the error that counts."""
@@ -162,6 +179,10 @@ class FileService:
     async def _note(self, actor: Actor, record: Record, action: str, path: str) -> None:
         async with self._works() as work:
             await self._activity.note(work, actor, action, server_id=record.server.id, data={"path": path})
+
+
+def _short(record: Record) -> str:
+    return str(record.server.uuid)[-4:]
 
 
 async def _end_with_right(ask: Ask, patience: asyncio.Timeout) -> None:

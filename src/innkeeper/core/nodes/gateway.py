@@ -4,16 +4,20 @@ Every method raises NodeIsOffline when the node does not answer, and NodeFailed 
 the condition has an error of its own. The caller has checked who may.
 """
 
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
-from innkeeper.core.catalog.model import Blueprint, ConfigFile
+from innkeeper.core.catalog.model import Blueprint, ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
-from innkeeper.core.files.model import FileEntry
+from innkeeper.core.files.model import FileEntry, Folder
 from innkeeper.core.nodes.model import Node
 from innkeeper.core.operations.model import Operation
+from innkeeper.core.players.model import ListedPlayer
 from innkeeper.core.servers.model import Server
+
+Attention = Literal["samples", "tick", "management"]
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +71,39 @@ class NodeGateway(Protocol):
         """Have `on_blocks` called with every batch of blocks of a server from now on, in order, until closed."""
         ...
 
-    async def stat(self, server: Server, path: str) -> FileEntry:
-        """Return one entry; this and what follows raise the conditions of `core.files.errors`."""
+    async def attend(self, server: Server, what: Sequence[Attention], for_s: float) -> None:
+        """Have a server sampled every second, its tick time asked for, or its management server listened to.
+
+        Lasts `for_s` seconds; asked again before, it goes on. Raise ServerIsNotRunning; for "management" also
+        ManagementIsUnavailable.
+        """
+        ...
+
+    async def call_management(self, server: Server, method: str, params: Any) -> Any:
+        """Return what the game's management server answers.
+
+        Raise ManagementIsUnavailable where there is none, ManagementRefused (data: its JSON-RPC error object).
+        """
+        ...
+
+    async def watch_management(self, server: Server, on_note: "OnNote") -> "Watch":
+        """Have `on_note` called with each notification of a game's management server, while it is attended to."""
+        ...
+
+    async def stat(self, server: Server, path: str, *, sniff: bool = False) -> FileEntry:
+        """Return one entry, with `sniff` also whether it is text.
+
+        This and what follows raise the conditions of `core.files.errors`.
+        """
+        ...
+
+    async def list_folders(
+        self, server: Server, paths: list[str], limit: int, *, after: str | None = None
+    ) -> list[Folder]:
+        """Return whole folders, sniffed: as many of `paths`, in their order, as fit an answer, at least one.
+
+        The first alone may be cut; of it, only what comes `after` a name is returned. A folder that is gone is empty.
+        """
         ...
 
     async def list_files(
@@ -101,6 +136,16 @@ class NodeGateway(Protocol):
         """Set values in a config file now."""
         ...
 
+    async def read_config(self, server: Server, path: str, format_name: str) -> dict[str, ConfigValue]:
+        """Return all values of a config file, in its order; raise ConfigIsUnreadable."""
+        ...
+
+    async def edit_player_list(
+        self, server: Server, listed: PlayerList, *, add: Sequence[ListedPlayer] = (), remove: Sequence[str] = ()
+    ) -> list[ListedPlayer]:
+        """Take entries out of a player list's file and put others in; return the list. Neither: just read it."""
+        ...
+
     async def make_directory(self, server: Server, path: str) -> None: ...
 
     async def delete_file(self, server: Server, path: str) -> None: ...
@@ -114,8 +159,14 @@ class OnBlocks(Protocol):
     def __call__(self, blocks: list[Block]) -> None: ...
 
 
+class OnNote(Protocol):
+    """Takes what a game's management server tells by itself."""
+
+    def __call__(self, name: str, data: Any) -> None: ...
+
+
 class Watch(Protocol):
-    """A console being watched."""
+    """Something being watched."""
 
     async def close(self) -> None:
         """Watch no longer."""

@@ -205,6 +205,10 @@ class NodeService:
         """Note that a node said something just now."""
         self._seen[node_id] = self._clock.now()
 
+    def heard_at(self, node_id: int) -> datetime | None:
+        """Return when a node was heard last; None where it was never, or is known not to answer."""
+        return self._seen.get(node_id)
+
     def lost(self, node_id: int) -> None:
         """Note that a node does not answer."""
         self._seen.pop(node_id, None)

@@ -70,7 +70,8 @@ class OperationService:
         changed = msgspec.structs.replace(
             operation,
             state=progress.state,
-            reason=progress.reason,
+            # Why the house itself asked for it is not forgotten for what the node has nothing to say to.
+            reason=progress.reason or (operation.reason if operation.account_id is None else None),
             steps=progress.steps,
             fraction=progress.fraction,
             started_at=begun,

@@ -35,6 +35,14 @@ class ServerIsStopping(Conflict):
     """The server is already stopping."""
 
 
+class ManagementIsUnavailable(Conflict):
+    """The game has no management server, or it does not answer now."""
+
+
+class ManagementRefused(Conflict):
+    """The game's management server refuses this."""
+
+
 class ServerIsSuspended(Conflict):
     """The server is suspended."""
 
@@ -65,6 +73,10 @@ class CommandIsInvalid(Invalid):
 
 class LimitIsInvalid(Invalid):
     """A limit is a positive number within reason."""
+
+
+class ExtensionIsInvalid(Invalid):
+    """A server is kept for 1 to 86,400 seconds more."""
 
 
 class AddressIsInvalid(Invalid):

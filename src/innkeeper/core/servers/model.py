@@ -48,6 +48,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     crash: CrashPolicy = CrashPolicy()
     autostart: bool = True
     """After a reboot of its host it is brought back as it was; false: it stays stopped."""
+    idle_stop_minutes: int | None = None
+    """It is stopped after so long without players; None: never."""
+    keep_until: datetime | None = None
+    """Before then it is not stopped for want of players."""
+    pool_id: int | None = None
+    """The credit pool that pays for it; None: its owner's wallet."""
+    paid_by: int | None = None
+    """The account that pays, out of its own wallet, for as long as it is on; None: as it is otherwise."""
     power: Literal["on", "off"] = "off"
     """The power intent."""
     suspended: bool = False
@@ -86,6 +94,19 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     disk_bytes: int | None
     players: int
+    heap_bytes: int | None = None
+    """Of the heap of a Java virtual machine; None where there is none."""
+    heap_max_bytes: int | None = None
+    tick_ms: float | None = None
+    """The average tick, while somebody looks; None where the game does not tell."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the game that has ended."""
+
+    run_id: str
+    started_at: datetime
+    ended_at: datetime
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +120,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     ready_at: datetime | None = None
     last_exit: LastExit | None = None
+    runs: tuple[Run, ...] = ()
+    """Runs that ended, oldest first, of which no panel had kept the end when this was seen."""
     players: tuple[OnlinePlayer, ...] = ()
     crashes: int = 0
     notes: tuple[str, ...] = ()
@@ -119,6 +142,7 @@ class ServerDraft(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     crash: CrashPolicy = CrashPolicy()
     autostart: bool = True
+    idle_stop_minutes: int | None = None
     node: UUID | None = None
     owner: UUID | None = None
     start: bool = False
@@ -136,3 +160,4 @@ class ServerChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     limits: Limits | msgspec.UnsetType = msgspec.UNSET
     crash: CrashPolicy | msgspec.UnsetType = msgspec.UNSET
     autostart: bool | msgspec.UnsetType = msgspec.UNSET
+    idle_stop_minutes: int | msgspec.UnsetType | None = msgspec.UNSET

@@ -12,6 +12,8 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.billing.errors import CreditsAreExhausted
+from innkeeper.core.billing.meters import Meters
 from innkeeper.core.catalog.errors import NoSuchPackage, PackageIsBroken
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
@@ -61,6 +63,7 @@ class Reconciler:
         gateway: NodeGateway,
         operations: OperationService,
         activity: ActivityService,
+        meters: Meters,
         tasks: TaskSet,
     ) -> None:
         self._works = works
@@ -71,6 +74,7 @@ class Reconciler:
         self._gateway = gateway
         self._operations = operations
         self._activity = activity
+        self._meters = meters
         self._tasks = tasks
         self._deleting: set[int] = set()
         self._observing: dict[int, asyncio.Lock] = {}
@@ -190,6 +194,7 @@ class Reconciler:
                 if record.server.node_id != node_id:
                     log.warning("node.report.foreign_server", node=node_id, server=str(seen.uuid))
                     continue
+                await self._meters.take(record.server, seen.live)
                 if record.server.state not in ENDED:
                     await self._observe(record, seen)
 
@@ -287,6 +292,14 @@ class Reconciler:
         async with self._works() as work:
             server = await work.servers.get(server_id)
             if server is None or server.order_id != after.uuid or server.power == "off":
+                return
+            try:
+                await self._meters.require_reserve(work, server)
+            except CreditsAreExhausted as error:
+                await work.servers.note_state(server_id, State.STOPPED, "off")
+                work.changed("server", server_id)
+                data = {"reason": error.message}
+                await self._activity.note(work, None, "billing.start_refused", server_id=server_id, data=data)
                 return
             await work.servers.update(
                 msgspec.structs.replace(

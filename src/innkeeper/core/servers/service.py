@@ -7,7 +7,7 @@ Should the node not hear it, it is told again with every reconciliation: what is
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
 
@@ -18,7 +18,8 @@ from innkeeper.core.access.permissions import ProductPermission, ServerPermissio
 from innkeeper.core.access.service import require
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.activity.service import ActivityService
-from innkeeper.core.catalog.model import Package
+from innkeeper.core.billing.meters import Meters
+from innkeeper.core.catalog.model import Blueprint, Package
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.nodes.errors import NodeIsOffline
 from innkeeper.core.nodes.gateway import NodeGateway
@@ -55,6 +56,7 @@ from innkeeper.kit.log import get_logger
 
 log = get_logger(__name__)
 
+MAX_IDLE_MINUTES = 10_080
 _PORTS_TRIED_AT_ONCE = 64
 _PORT_RACES = 5
 """How often another panel may take the port that was just chosen."""
@@ -75,6 +77,7 @@ class ServerService:
         operations: OperationService,
         activity: ActivityService,
         reconciler: Reconciler,
+        meters: Meters,
         account_exists: Callable[[UUID], int | None],
     ) -> None:
         self._works = works
@@ -86,6 +89,7 @@ class ServerService:
         self._operations = operations
         self._activity = activity
         self._reconciler = reconciler
+        self._meters = meters
         self._account_id = account_exists
         self._locks: dict[int, asyncio.Lock] = {}
         self._allocating: dict[int, asyncio.Lock] = {}
@@ -142,11 +146,12 @@ class ServerService:
             limits=_limits(package, draft.limits),
             crash=draft.crash,
             autostart=draft.autostart,
+            idle_stop_minutes=draft.idle_stop_minutes,
             power="on" if draft.start else "off",
             state=State.INSTALLING,
             created_at=self._clock.now(),
         )
-        self._catalog.blueprint(server)
+        _check_idle_stop(server, self._catalog.blueprint(server))
         server, operation = await self._add(actor, server, node, package, draft.port)
         await self._reconciler.tell(server.id)
         return server, operation
@@ -213,7 +218,7 @@ class ServerService:
                     package, given["properties"], current=server.properties
                 )
             changed = msgspec.structs.replace(server, generation=server.generation + 1, **given)
-            self._catalog.blueprint(changed)
+            _check_idle_stop(changed, self._catalog.blueprint(changed))
             for file in self._catalog.config_changes(changed, server.properties):
                 await self._gateway.write_config(server, file)
             async with self._works() as work:
@@ -227,8 +232,12 @@ class ServerService:
 
     # -- power ------------------------------------------------------------------------------------------------------
 
-    async def start(self, actor: Actor, record: Record) -> Operation:
-        """Start a stopped server; needs `power.start`. Raises ServerIsNotStopped and its kin, ServerIsSuspended."""
+    async def start(self, actor: Actor, record: Record, *, own_credits: bool = False) -> Operation:
+        """Start a stopped server; needs `power.start`.
+
+        With `own_credits` the actor's wallet pays for as long as the server is on, else its pool's or owner's. Raises
+        ServerIsNotStopped and its kin, ServerIsSuspended, CreditsAreExhausted.
+        """
         record = self._directory.reach(actor, record, ServerPermission.START)
 
         def check(state: State, _power: str) -> None:
@@ -239,19 +248,18 @@ class ServerService:
             if state not in STARTABLE:
                 raise ServerIsNotStopped(state=str(state))
 
-        return await self._order(actor, record, "start", check, State.PREPARING, power="on")
+        paid_by = actor.account.id if own_credits else None
+        return await self._order(actor, record, "start", check, State.PREPARING, power="on", paid_by=paid_by)
 
     async def stop(self, actor: Actor, record: Record) -> Operation:
         """Stop a server in order; needs `power.stop`. Raises ServerIsNotRunning, ServerIsStopping."""
         record = self._directory.reach(actor, record, ServerPermission.STOP)
+        return await self._order(actor, record, "stop", _check_stoppable, State.STOPPING, power="off")
 
-        def check(state: State, power: str) -> None:
-            if state in (State.STOPPING, State.SAVING):
-                raise ServerIsStopping
-            if state not in STOPPABLE or (state is State.CRASHED and power == "off"):
-                raise ServerIsNotRunning(state=str(state))
-
-        return await self._order(actor, record, "stop", check, State.STOPPING, power="off")
+    async def stop_unasked(self, record: Record, reason: str) -> Operation:
+        """Stop a server in order, for a reason of the house; raises as `stop`."""
+        check, state = _check_stoppable, State.STOPPING
+        return await self._order(None, record, "stop", check, state, power="off", reason=reason)
 
     async def restart(self, actor: Actor, record: Record) -> Operation:
         """Stop a running server and start it again; needs `power.restart`. Raises ServerIsNotRunning."""
@@ -299,6 +307,7 @@ class ServerService:
         async with self._held(record) as now:
             server = now.server
             async with self._works() as work:
+                await self._meters.close(work, server)
                 operation = self._operations.make(server.id, "delete", actor)
                 await work.servers.update(
                     msgspec.structs.replace(
@@ -319,13 +328,15 @@ class ServerService:
 
     async def _order(
         self,
-        actor: Actor,
+        actor: Actor | None,
         record: Record,
         verb: Verb,
         check: Callable[[State, str], None],
         state: State,
         *,
         power: Literal["on", "off"],
+        reason: str | None = None,
+        paid_by: int | None = None,
     ) -> Operation:
         """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent."""
         async with self._held(record) as now:
@@ -341,15 +352,20 @@ class ServerService:
             check(now.live.state, server.power)
             if not self._nodes.is_online(server.node_id):
                 raise NodeIsOffline
-            operation = self._operations.make(server.id, verb, actor)
+            operation = msgspec.structs.replace(self._operations.make(server.id, verb, actor), reason=reason)
             changed = msgspec.structs.replace(
                 server, generation=server.generation + 1, power=power, state=state, order_id=operation.uuid
             )
+            if verb == "start":
+                changed = msgspec.structs.replace(changed, paid_by=paid_by)
             async with self._works() as work:
+                if verb == "start":
+                    await self._meters.require_reserve(work, changed)
                 await work.servers.update(changed)
                 operation = await work.operations.add(operation)
                 work.changed("server", server.id, changed)
-                await self._activity.note(work, actor, f"server.{verb}", server_id=server.id)
+                data = {"reason": reason} if reason else None
+                await self._activity.note(work, actor, f"server.{verb}", server_id=server.id, data=data)
         await self._reconciler.tell(server.id, operation)
         return operation
 
@@ -408,6 +424,10 @@ class ServerService:
                 return port, protocol
         raise NoPortIsFree
 
+    def hold(self, record: Record) -> AbstractAsyncContextManager[Record]:
+        """Keep other commands from a server meanwhile; gives its record as it is by then, or raises ServerIsDeleted."""
+        return self._held(record)
+
     @asynccontextmanager
     async def _held(self, record: Record) -> AsyncIterator[Record]:
         """Keep other commands from a server, and give its record as it is by then; raise ServerIsDeleted."""
@@ -416,6 +436,23 @@ class ServerService:
             if now.server.state in ENDED:
                 raise ServerIsDeleted
             yield now
+
+
+def _check_stoppable(state: State, power: str) -> None:
+    if state in (State.STOPPING, State.SAVING):
+        raise ServerIsStopping
+    if state not in STOPPABLE or (state is State.CRASHED and power == "off"):
+        raise ServerIsNotRunning(state=str(state))
+
+
+def _check_idle_stop(server: Server, blueprint: Blueprint) -> None:
+    """Raise LimitIsInvalid where a server cannot be stopped for want of players as it is asked."""
+    if server.idle_stop_minutes is None:
+        return
+    if not 1 <= server.idle_stop_minutes <= MAX_IDLE_MINUTES:
+        raise LimitIsInvalid(f"idle_stop_minutes is from 1 to {MAX_IDLE_MINUTES}.", limit="idle_stop_minutes")
+    if blueprint.console.join is None:
+        raise LimitIsInvalid("This game does not tell who plays on it.", limit="idle_stop_minutes")
 
 
 def _check_name(name: str) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from innkeeper.contracts.configfile import ConfigUnreadable
+from innkeeper.contracts.configfile import ConfigUnreadable, ConfigValue
+from innkeeper.drivers.splicing.texts import as_text, newline_of, readable
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _BLANK = " \t\f"
@@ -36,16 +37,17 @@ class Properties:
 
     name = "properties"
 
-    def read(self, content: bytes) -> dict[str, str]:
+    def read(self, content: bytes) -> dict[str, ConfigValue]:
         return {entry.key: entry.value for entry in _entries(content.decode("latin-1"))}
 
-    def edit(self, content: bytes, values: Mapping[str, str]) -> bytes:
+    def edit(self, content: bytes, values: Mapping[str, ConfigValue]) -> bytes:
         text = content.decode("latin-1")
+        texts = {readable(key): as_text(value) for key, value in values.items()}
         last = {entry.key: entry for entry in _entries(text)}
         pieces: list[str] = []
         position = 0
         for entry in sorted(last.values(), key=lambda entry: entry.start):
-            wanted = _readable(values[entry.key]) if entry.key in values else entry.value
+            wanted = texts.get(entry.key, entry.value)
             if wanted == entry.value:
                 continue
             separator = "" if entry.separator else "="
@@ -54,11 +56,11 @@ class Properties:
             position = entry.end
         pieces.append(text[position:])
         result = "".join(pieces)
-        fresh = [key for key in values if _readable(key) not in last]
+        fresh = [key for key in texts if key not in last]
         if fresh:
-            newline = _newline_of(text)
+            newline = newline_of(text)
             result = _closed(result, newline)
-            result += "".join(f"{_escape_key(key)}={_escape_value(values[key])}{newline}" for key in fresh)
+            result += "".join(f"{_escape_key(key)}={_escape_value(texts[key])}{newline}" for key in fresh)
         return result.encode("latin-1")
 
 
@@ -133,7 +135,7 @@ def _place(parts: list[str], offsets: list[int], index: int, end: int) -> int:
 
 def _unescape(raw: str) -> str:
     decoded = _decode(raw)
-    return _readable(_ESCAPE.sub(_unescape_one, decoded)) if "\\" in decoded else decoded
+    return readable(_ESCAPE.sub(_unescape_one, decoded)) if "\\" in decoded else decoded
 
 
 def _unescape_one(match: re.Match[str]) -> str:
@@ -149,11 +151,6 @@ def _decode(raw: str) -> str:
         return raw
 
 
-def _readable(text: str) -> str:
-    """Return `text` with surrogate pairs joined and lone ones replaced, which no other encoding can carry."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _escape(text: str) -> str:
     return "".join(_SHORT.get(letter) or (letter if " " <= letter <= "~" else _unicode(letter)) for letter in text)
 
@@ -164,20 +161,15 @@ def _unicode(letter: str) -> str:
 
 
 def _escape_key(key: str) -> str:
-    escaped = re.sub(r"[=: ]", r"\\\g<0>", _escape(_readable(key)))
+    escaped = re.sub(r"[=: ]", r"\\\g<0>", _escape(key))
     return f"\\{escaped}" if escaped[:1] in ("#", "!") else escaped
 
 
 def _escape_value(value: str, *, after_blank: bool = False) -> str:
-    escaped = _escape(_readable(value))
+    escaped = _escape(value)
     # After a blank separator a leading sign would be taken for the separator.
     first = " =:" if after_blank else " "
     return f"\\{escaped}" if escaped[:1] and escaped[0] in first else escaped
-
-
-def _newline_of(text: str) -> str:
-    found = re.search(r"\r\n|\r|\n", text)
-    return found.group() if found else "\n"
 
 
 def _closed(text: str, newline: str) -> str:

@@ -1,7 +1,8 @@
 """Game servers as plain processes of this host, each under its own user where we are root.
 
 Says which user, which limits and which part of the file system; executes nothing, and makes no user accounts: a uid
-without a name is enough for the kernel. Memory and cpu are not limited here, and `shortcomings` says so.
+without a name is enough for the kernel, and only the game sees one. Memory and cpu are not limited here, and
+`shortcomings` says so.
 """
 
 import os
@@ -69,7 +70,9 @@ class ProcessRuntime:
             gid=owner.gid if owner else None,
             rlimits=self._rlimits(launch.limits),
             isolation=Isolation(
-                visible=[(str(path), mode) for path, mode in visible], hide=[str(path) for path in launch.hidden]
+                visible=[(str(path), mode) for path, mode in visible],
+                hide=[str(path) for path in launch.hidden],
+                user=f"server-{launch.number}:x:{owner.uid}:{owner.gid}::{_home(launch.folder)}:/bin/sh",
             )
             if owner
             else None,
@@ -119,6 +122,12 @@ class ProcessRuntime:
         if limits.processes is not None and self._as_root:
             rlimits["NPROC"] = _at_most(limits.processes, resource.RLIMIT_NPROC)
         return rlimits
+
+
+def _home(folder: Path) -> str:
+    """Return the folder as a field of /etc/passwd, where a colon or a line's end cannot be told."""
+    path = str(folder)
+    return "/" if any(letter in path for letter in ":\n") else path
 
 
 def _at_most(wanted: int, kind: int) -> tuple[int, int]:

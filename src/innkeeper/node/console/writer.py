@@ -31,6 +31,7 @@ from innkeeper.node.console.record import (
 DEFAULT_SEGMENT_BYTES = 8 << 20
 DEFAULT_RETAIN_BYTES = 256 << 20
 DEFAULT_PENDING_BYTES = 4 << 20
+SEALED_FROM_BYTES = 256 << 10
 
 
 class JournalWriter:
@@ -114,6 +115,14 @@ class JournalWriter:
         """Have the disk hold what was written. Raises OSError."""
         if self._fd >= 0:
             os.fdatasync(self._fd)
+
+    def seal(self) -> None:
+        """Begin another file unless this one is small: who opens the journal next reads through the last one.
+
+        Raises OSError.
+        """
+        if self._fd >= 0 and self._size >= SEALED_FROM_BYTES:
+            self._rotate()
 
     def close(self) -> None:
         """Close the file; what still waits for room is lost."""

@@ -72,6 +72,11 @@ class Jail:
         self._trusted = owner[0] if owner is not None else os.geteuid()
         self._resolver = resolver or best_resolver()
 
+    @property
+    def root(self) -> Path:
+        """The folder that is guarded."""
+        return self._root
+
     # Looking
 
     def stat(self, path: str) -> Entry:

@@ -50,7 +50,8 @@ def _empty(top: int) -> None:
             except OSError as error:
                 if not _is_not_empty(error):
                     raise
-                waiting.extend(_raise_children(top, name))
+                with suppress(NotADirectoryError):
+                    waiting.extend(_raise_children(top, name))
                 with suppress(OSError):
                     # Whoever added to it meanwhile is dealt with in the next round.
                     os.rmdir(name, dir_fd=top)

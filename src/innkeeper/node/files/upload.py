@@ -15,6 +15,8 @@ from innkeeper.node.files import syscalls
 from innkeeper.node.files.errors import IsADirectory, TooLarge, Unsupported, translated
 from innkeeper.node.files.opening import fresh_name
 
+_BEHIND = 8 << 20
+
 
 class Upload:
     """One file being written; made by `Jail.begin_write`. Not to be shared by threads at the same moment."""
@@ -41,7 +43,7 @@ class Upload:
         self._max_bytes = max_bytes
         self._replace = replace
         self._durable = durable
-        self._written = 0
+        self._written = self._behind = 0
         self._descriptor = -1
         try:
             with translated(path):
@@ -84,6 +86,10 @@ class Upload:
                 count = os.write(self._descriptor, rest)
                 self._written += count
                 rest = rest[count:]
+            if self._durable and self._written - self._behind >= _BEHIND:
+                # Else all of a large file waits for the end, where the sync would outlast everybody's patience.
+                self._behind = self._written
+                syscalls.write_behind(self._descriptor, self._written)
 
     def commit(self) -> None:
         """Give the file its owner, mode, time and name; with `durable`, it then survives a power cut."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    Order = tuple[str, str, Callable[[dict[str, Any]], None]]
+    """The folders `keep_dir` and `journal_dir`, and what is told once whether the game was executed."""
+
 LOCK_PATIENCE = 2.0
 CLEARING_PATIENCE = 30.0
 FAREWELL_PATIENCE = 1.0
@@ -48,11 +51,11 @@ ENDED = "the game has ended"
 
 
 class Keeper:
-    """One run of one game. `launch` then `run`; both are called once."""
+    """One run of one game. `launch` then `run`; both are called once, and nothing is known of it before."""
 
-    def __init__(self, keep_dir: str, journal_dir: str) -> None:
-        self._keep_dir = keep_dir
-        self._journal_dir = journal_dir
+    def __init__(self) -> None:
+        self._keep_dir = ""
+        self._journal_dir = ""
         self._epoll = select.epoll()
         self._lock = -1
         self._slave = -1
@@ -66,9 +69,12 @@ class Keeper:
         self._wants_write = False
         self._retry_at: float | None = None
         self._state: dict[str, Any] = {}
+        self._watch_children()
 
-    def launch(self) -> None:
+    def launch(self, keep_dir: str, journal_dir: str) -> None:
         """Execute the game. Raises LaunchError, which is recorded too unless another keeper has the server."""
+        self._keep_dir = keep_dir
+        self._journal_dir = journal_dir
         try:
             self._take_lock()
             spec = self._read_spec()
@@ -145,7 +151,6 @@ class Keeper:
         master, self._slave = os.openpty()
         make_raw(self._slave, shape.get("rows") or 40, shape.get("cols") or 200)
         self._terminal = Terminal(master, self._partial_after)
-        self._watch_children()
         self._clients = Clients(listen_at(self._keep_dir, frames.SOCKET_NAME), self._epoll)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         keeper_pid = os.getpid()
@@ -374,6 +379,7 @@ class Keeper:
             self._state["notes"].append(f"processes that would not die: {left}")
         try:
             self._journal.sync()
+            self._journal.seal()
         except OSError as error:
             report("keeper.journal.not_synced", error)
         self._state |= {"state": state.EXITED, "exit": self._exit}
@@ -412,16 +418,16 @@ class Keeper:
             self._clients.close_told()
 
 
-def keep(keep_dir: str, journal_dir: str, answer: Callable[[dict[str, Any]], None]) -> NoReturn:
-    """Be the keeper of one run, in a process forked for it; `answer` is told once whether the game was executed."""
+def keep(await_order: Callable[[], Order]) -> NoReturn:
+    """Be the keeper of one run, in a process forked for it; what can be made ready is, before the order is awaited."""
     code = 1
     try:
         os.umask(0o077)
-        _protect()
+        keeper = Keeper()
+        keep_dir, journal_dir, answer = await_order()
         log_to(f"{keep_dir}/{frames.LOG_NAME}")
-        keeper = Keeper(keep_dir, journal_dir)
         try:
-            keeper.launch()
+            keeper.launch(keep_dir, journal_dir)
         except LaunchError as error:
             answer({"error": str(error), "errno": error.number})
             os._exit(1)
@@ -434,8 +440,8 @@ def keep(keep_dir: str, journal_dir: str, answer: Callable[[dict[str, Any]], Non
     os._exit(code)
 
 
-def _protect() -> None:
-    """Have the kernel take the keeper last when memory runs out, where it lets us ask."""
+def protect() -> None:
+    """Take a keeper's name, and have the kernel take it last when memory runs out, where it lets us ask."""
     for name, value in (("oom_score_adj", b"-900"), ("comm", b"innkeeper-keep")):
         try:
             fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The Linux calls that the standard library lacks: prctl, unshare, mount.
+"""The Linux calls that the standard library lacks: prctl, unshare, mount, umount.
 
 Refuses to know what they are for. Cheap to import.
 """
@@ -23,11 +23,13 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_RELATIME = 1 << 21
+MNT_DETACH = 2
 _ST_RELATIME = 4096
 _KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | 1024 | 2048
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
@@ -51,6 +53,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
         data.encode() if data else None,
     )
     _check(done, target)
+
+
+def unmount(target: str) -> None:
+    """Take the uppermost mount off `target`; what is in use of it stays. Raises OSError naming `target`."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), target)
 
 
 def mount_flags(path: str) -> int:

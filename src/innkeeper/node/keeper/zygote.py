@@ -4,6 +4,8 @@ Started by a node's daemon, but outside its process tree and session; one for ea
 forks and forgets: a keeper is nobody's child, and neither the zygote's end nor the daemon's touches it. It ends when
 told to, which a daemon does on finding that its code is not the daemon's own (`source_version`).
 
+One keeper at most is forked in advance (`spare`), once things are calm, and ends with the zygote if it is not needed.
+
     zygote → client   {"version", "pid"}                              on connecting; then lines of JSON
     client → zygote   {"spawn": {"keep_dir", "journal_dir"}}          answered by the keeper itself:
     keeper → client   {"ok", "pid", "keeper_pid"} or {"error", "errno"}    once exec succeeded or failed
@@ -27,10 +29,10 @@ import sys
 import time
 import zlib
 
-from innkeeper.node.keeper import keeper
 from innkeeper.node.keeper.clients import listen_at, may_connect
 from innkeeper.node.keeper.frames import open_directory, socket_path
 from innkeeper.node.keeper.log import log_to, report
+from innkeeper.node.keeper.spare import Spare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ LOG_NAME = "zygote.log"
 LOCK_PATIENCE = 5.0
 MAX_REQUEST_BYTES = 64 << 10
 MAX_CLIENTS = 256
+CALM_MS = 50
+"""Without a request for so long, nobody is held up by the forking of a spare."""
 
 COMMAND = "import sys; sys.path.append(sys.argv[1]); from innkeeper.node.keeper.zygote import main; main(sys.argv[2])"
 """For `python -I -S -c COMMAND <folder of the package innkeeper> <node folder>`: no site-packages, no environment."""
@@ -66,6 +70,8 @@ class Zygote:
         self._listener = listener
         self._greeting = json.dumps({"version": version, "pid": os.getpid()}).encode() + b"\n"
         self._incoming: dict[int, tuple[socket.socket, bytearray]] = {}
+        self._spare: Spare | None = None
+        self._spare_is_due = True
         # poll, not epoll: it holds no descriptor that a forked keeper would have to close.
         self._poll = select.poll()
         self._poll.register(listener.fileno(), select.POLLIN)
@@ -73,7 +79,10 @@ class Zygote:
     def run(self) -> None:
         """Serve until told to quit."""
         while True:
-            for fd, _ in self._poll.poll():
+            ready = self._poll.poll(CALM_MS if self._spare_is_due else None)
+            if not ready:
+                self._make_spare()
+            for fd, _ in ready:
                 if fd == self._listener.fileno():
                     self._accept()
                 elif not self._attend(fd):
@@ -116,45 +125,28 @@ class Zygote:
         wanted = request.get("spawn")
         if isinstance(wanted, dict) and isinstance(wanted.get("keep_dir"), str):
             self._spawn(connection, wanted["keep_dir"], str(wanted.get("journal_dir")))
+        quits = bool(request.get("quit"))
+        if quits and self._spare is not None:
+            self._spare.dismiss()
         connection.close()
-        return not request.get("quit")
+        return not quits
 
     def _spawn(self, connection: socket.socket, keep_dir: str, journal_dir: str) -> None:
-        try:
-            child = os.fork()
-        except OSError as error:
-            answer = {"error": f"no new process can be made: {error.strerror}", "errno": error.errno}
-            _send(connection, answer)
+        spare, self._spare, self._spare_is_due = self._spare, None, True
+        if spare is not None and spare.order(keep_dir, journal_dir, connection):
             return
-        if child == 0:
-            self._become_keeper(connection, keep_dir, journal_dir)
-        os.waitpid(child, 0)
-
-    def _become_keeper(self, connection: socket.socket, keep_dir: str, journal_dir: str) -> NoReturn:
         try:
-            os.setsid()
-            if os.fork() != 0:
-                os._exit(0)
-            client = connection.detach()
-            self._listener.detach()
-            for other, _ in self._incoming.values():
-                other.detach()
-            os.dup2(client, 3)
-            os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-            os.set_inheritable(3, False)
-            os.set_blocking(3, True)
-        except BaseException as error:  # noqa: BLE001 - this process may not go on as a second zygote
-            report("zygote.fork.failed", error)
-            os._exit(1)
+            # Should this one be dead at once too, the connection's end tells.
+            Spare.fork().order(keep_dir, journal_dir, connection)
+        except OSError as error:
+            _send(connection, {"error": f"no new process can be made: {error.strerror}", "errno": error.errno})
 
-        def answer(told: dict[str, Any]) -> None:
-            try:
-                os.write(3, json.dumps(told).encode() + b"\n")
-            except OSError as error:  # whoever asked is gone: the game runs all the same
-                report("keeper.answer.unheard", error)
-            os.close(3)
-
-        keeper.keep(keep_dir, journal_dir, answer)
+    def _make_spare(self) -> None:
+        self._spare_is_due = False
+        try:
+            self._spare = Spare.fork()
+        except OSError as error:  # the next start tries again
+            report("zygote.no_spare", error)
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 A tree is everything that descends from a game's process, or from its keeper: the keeper is the reaper of whatever a
 game leaves orphaned. Knows nothing of servers; spawns nothing.
 
-Only processes of the trees are read at each pass. Others are looked at once: a process that is no descendant never
-becomes one. Every `FULL_EVERY` passes, and when a tree is new, all are read again, since process ids are reused.
+Only processes of the trees asked for are read at each pass. Others are looked at once: a process that is no descendant
+never becomes one. Every `FULL_EVERY` passes, and when a tree is new, all are read again, since process ids are reused.
 """
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 FULL_EVERY = 12
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGESIZE")
+_JAVA = b"(java)"
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -34,12 +35,15 @@ class Usage(msgspec.Struct, frozen=True):
     memory_bytes: int
     """Resident memory, added up: pages that processes of the tree share are counted for each."""
     processes: int
+    java: tuple[int, ...] = ()
+    """The processes that call themselves as a Java virtual machine does."""
 
 
 class _Stat(msgspec.Struct, gc=False):
     parent: int
     cpu_ticks: int
     pages: int
+    is_java: bool
 
 
 class ProcessTable(Generic[Key]):
@@ -48,25 +52,42 @@ class ProcessTable(Generic[Key]):
     def __init__(self, root: str = "/proc") -> None:
         self._root = root
         self._foreign: set[int] = set()
+        self._owners: dict[int, Key | None] = {}
+        """Whose tree each process was of at the last pass."""
         self._trees: Mapping[Key, Tree] = {}
         self._passes = 0
 
-    def read(self, trees: Mapping[Key, Tree]) -> dict[Key, Usage]:
-        """Return what each of `trees` uses now; trees that have ended are left out. Blocking, about 10 µs a process."""
+    def read(self, trees: Mapping[Key, Tree], only: Collection[Key] | None = None) -> dict[Key, Usage]:
+        """Return what each of `trees`, or of `only` some of them, uses now; trees that have ended are left out.
+
+        Blocking, about 10 µs a process read.
+        """
         if not trees:
-            self._trees, self._foreign = {}, set()
+            self._trees, self._foreign, self._owners = {}, set(), {}
             return {}
-        if trees != self._trees or self._passes % FULL_EVERY == 0:
+        wanted = trees.keys() if only is None else trees.keys() & only
+        if trees != self._trees or (only is None and self._passes % FULL_EVERY == 0):
             self._foreign.clear()
+            self._owners = {}
         self._trees = dict(trees)
-        self._passes += 1
+        self._passes += only is None
         roots = {tree.game: key for key, tree in trees.items()}
         keepers = {tree.keeper: key for key, tree in trees.items() if tree.keeper is not None}
         there = {int(name) for name in os.listdir(self._root) if name.isdigit()}
         self._foreign &= there
-        table = {pid: stat for pid in there - self._foreign - keepers.keys() if (stat := self._stat(pid)) is not None}
-        owners: dict[int, Key | None] = {**roots, **keepers}
+        left_out: dict[int, Key | None] = {}
+        if only is not None:
+            left_out = {
+                pid: key
+                for pid, key in self._owners.items()
+                if key is not None and key not in wanted and pid in there and pid not in keepers
+            }
+        read = there - self._foreign - keepers.keys() - left_out.keys()
+        table = {pid: stat for pid in read if (stat := self._stat(pid)) is not None}
+        owners: dict[int, Key | None] = {**left_out, **roots, **keepers}
         totals: dict[Key, list[int]] = {}
+        java: dict[Key, tuple[int, ...]] = {}
+        self._owners = owners
         for pid, stat in table.items():
             key = _owner(pid, table, owners)
             if key is None:
@@ -76,7 +97,13 @@ class ProcessTable(Generic[Key]):
             total[0] += stat.cpu_ticks
             total[1] += stat.pages
             total[2] += 1
-        return {key: Usage(ticks * _TICK, pages * _PAGE, count) for key, (ticks, pages, count) in totals.items()}
+            if stat.is_java:
+                java[key] = (*java.get(key, ()), pid)
+        return {
+            key: Usage(ticks * _TICK, pages * _PAGE, count, java.get(key, ()))
+            for key, (ticks, pages, count) in totals.items()
+            if key in wanted
+        }
 
     def _stat(self, pid: int) -> _Stat | None:
         try:
@@ -88,10 +115,12 @@ class ProcessTable(Generic[Key]):
         except OSError:
             return None  # ended meanwhile
         # The name may hold anything, blanks and parentheses included; what follows its end is numbers.
-        fields = line[line.rfind(b")") + 2 :].split(b" ", 22)
+        end = line.rfind(b")") + 1
+        fields = line[end + 1 :].split(b" ", 22)
         if len(fields) < 22 or fields[0] in (b"Z", b"X"):
             return None
-        return _Stat(int(fields[1]), sum(map(int, fields[11:15])), int(fields[21]))
+        is_java = line.endswith(_JAVA, 0, end)
+        return _Stat(int(fields[1]), sum(map(int, fields[11:15])), int(fields[21]), is_java)
 
 
 def _owner(pid: int, table: Mapping[int, _Stat], owners: dict[int, Key | None]) -> Key | None:

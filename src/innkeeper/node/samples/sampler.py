@@ -1,13 +1,14 @@
 """One sampler for all running servers of a node: one pass over /proc a tick, disks walked rarely and one at a time.
 
-Costs nothing while nothing runs. Knows nothing of how servers are run, nor who wants the samples.
+Costs nothing while nothing runs. Servers that somebody looks at closely are ticked for more often, and alone: when, is
+`attending`'s business. Knows nothing of how servers are run, nor who wants the samples.
 """
 
 import asyncio
 import os
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +18,8 @@ import structlog
 
 from innkeeper.kit.clock import Clock, microseconds
 from innkeeper.kit.tasks import TaskSet, every, in_thread
+from innkeeper.node.samples.heap import Heap
+from innkeeper.node.samples.heaps import Heaps
 from innkeeper.node.samples.processes import ProcessTable, Tree, Usage
 from innkeeper.wire.messages import Sample, Samples
 
@@ -24,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 TICK = timedelta(seconds=5)
 DISK_EVERY = timedelta(minutes=5)
+LEAST = timedelta(seconds=0.5)
+"""Two samples of one server are not closer: too little cpu time can have passed to tell a share of it."""
 _LEAST_URGENT = 19
 
 
@@ -39,7 +44,8 @@ class Sampler:
     """Publishes `Samples` of what `running()` returns, every `interval`.
 
     `disk_usage(server)` returns bytes; it blocks, is called in a thread of the least priority, and what it raises is
-    logged and leaves the last figure. `publish` is awaited once a tick, and not at all while nothing runs.
+    logged and leaves the last figure. `publish` is awaited once a tick, and not at all while nothing runs. `tick_ms`
+    tells a game's own tick time, where it is known.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Sampler:
         running: Callable[[], Iterable[Running]],
         disk_usage: Callable[[UUID], int],
         publish: Callable[[Samples], Awaitable[None]],
+        tick_ms: Callable[[UUID], float | None] = lambda _: None,
         interval: timedelta = TICK,
         disk_interval: timedelta = DISK_EVERY,
     ) -> None:
@@ -58,9 +65,13 @@ class Sampler:
         self._running = running
         self._disk_usage = disk_usage
         self._publish = publish
+        self._tick_ms = tick_ms
         self._interval = interval
+        self._least = min(LEAST, interval / 2).total_seconds()
         self._disk_interval = disk_interval.total_seconds()
         self._table: ProcessTable[UUID] = ProcessTable()
+        self._heaps: Heaps[UUID] = Heaps()
+        self._ticking = asyncio.Lock()
         self._before: dict[UUID, tuple[int, float, float]] = {}
         self._disk: dict[UUID, int] = {}
         self._disk_due: dict[UUID, float] = {}
@@ -75,20 +86,35 @@ class Sampler:
         """Let go of the thread; a walk that runs ends by itself."""
         self._disk_thread.shutdown(wait=False, cancel_futures=True)
 
-    async def tick(self) -> None:
-        """Take and publish one sample of every running server."""
-        running = {one.uuid: one for one in self._running()}
-        if not running:
-            self._before.clear()
-            return
-        usages = await in_thread(self._table.read, {uuid: one.tree for uuid, one in running.items()})
-        now = self._clock.monotonic()
-        samples = [self._sample(running[uuid], usage, now) for uuid, usage in usages.items()]
-        self._before = {uuid: (running[uuid].tree.game, usage.cpu_seconds, now) for uuid, usage in usages.items()}
+    async def tick(self, only: Collection[UUID] | None = None) -> None:
+        """Take and publish one sample of every running server, or of those in `only` that run."""
+        async with self._ticking:
+            running = {one.uuid: one for one in self._running()}
+            if not running:
+                self._before.clear()
+                return
+            now = self._clock.monotonic()
+            wanted = {uuid for uuid in (running if only is None else running.keys() & only) if self._is_due(uuid, now)}
+            if not wanted:
+                return
+            trees = {uuid: one.tree for uuid, one in running.items()}
+            complete = len(wanted) == len(trees)
+            usages = await in_thread(self._table.read, trees, None if complete else wanted)
+            now = self._clock.monotonic()
+            heaps = await self._heaps.read({uuid: usage.java for uuid, usage in usages.items()}, complete=complete)
+            samples = [self._sample(running[uuid], usage, heaps.get(uuid), now) for uuid, usage in usages.items()]
+            known = {uuid: before for uuid, before in self._before.items() if uuid in running and uuid not in wanted}
+            self._before = known | {
+                uuid: (running[uuid].tree.game, usage.cpu_seconds, now) for uuid, usage in usages.items()
+            }
         if samples:
             await self._publish(Samples(node=self._node, at_us=microseconds(self._clock.now()), servers=samples))
 
-    def _sample(self, server: Running, usage: Usage, now: float) -> Sample:
+    def _is_due(self, server: UUID, now: float) -> bool:
+        before = self._before.get(server)
+        return before is None or not before[2] <= now < before[2] + self._least
+
+    def _sample(self, server: Running, usage: Usage, heap: Heap | None, now: float) -> Sample:
         game, seconds, at = self._before.get(server.uuid, (None, 0.0, now))
         percent = 0.0
         if game == server.tree.game and now > at:
@@ -101,6 +127,9 @@ class Sampler:
             disk_bytes=self._disk.get(server.uuid),
             players=server.players,
             processes=usage.processes,
+            heap_bytes=heap.used if heap is not None else None,
+            heap_max_bytes=heap.most if heap is not None else None,
+            tick_ms=self._tick_ms(server.uuid),
         )
 
     async def measure_disks(self) -> None:

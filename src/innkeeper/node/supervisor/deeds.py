@@ -7,7 +7,7 @@ nothing: see `machine`.
 from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
 from innkeeper.node.supervisor.memory import FINISHED_KEPT, Memory, OrderMemory
-from innkeeper.wire.messages import ExitReport, Phase
+from innkeeper.wire.messages import ExitReport, Phase, RunReport
 
 KILL_PATIENCE_S = 10.0
 STEPS_KEPT = 40
@@ -69,6 +69,21 @@ class Deeds:
         memory.killed = None
         memory.pid = memory.started_us = memory.ready_us = None
         self._cancel("start", "stop", "kill", "backoff")
+
+    def _end_run(self, ended_us: int, started_us: int | None = None) -> None:
+        """Remember that the run under way has ended; `started_us` is asked where its birth was not noticed."""
+        memory = self.memory
+        if memory.process == "alive" and memory.started_us is not None:
+            started_us = memory.started_us
+        if memory.process != "none" and memory.run_id is not None and started_us is not None:
+            self._record_run(memory.run_id, started_us, ended_us)
+        memory.process = "none"
+
+    def _record_run(self, run_id: str, started_us: int, ended_us: int) -> None:
+        if all(run.run_id != run_id for run in self.memory.runs):
+            run = RunReport(run_id=run_id, started_us=started_us, ended_us=max(started_us, ended_us))
+            self.memory.runs = [*self.memory.runs, run]
+            self.memory.last_run = run_id
 
     def _record_exit(self, code: int | None, signal: int | None, clean: bool, reason: str) -> None:
         self.memory.last_exit = ExitReport(

@@ -118,16 +118,26 @@ class StopAsked(Event, frozen=True):
 
 
 class Exited(Event, frozen=True):
-    """The process ended, now or while nobody looked. Exactly one of `code` and `signal` is set."""
+    """The process ended, now or while nobody looked. Exactly one of `code` and `signal` is set.
+
+    `at_us`: when, by the keeper's word; None: now. `started_us`: when it began, where that may not be remembered.
+    """
 
     code: int | None
     signal: int | None
+    at_us: int | None = None
+    started_us: int | None = None
 
 
 class KeeperLost(Event, frozen=True):
-    """The process is gone and nobody can say how it ended."""
+    """The process is gone and nobody can say how it ended.
+
+    `alive_us`: when it was seen alive last; None: now. `started_us`: when it began, where that may not be remembered.
+    """
 
     reason: str
+    alive_us: int | None = None
+    started_us: int | None = None
 
 
 class Elapsed(Event, frozen=True):
@@ -147,10 +157,35 @@ class Adopted(Event, frozen=True):
 
 
 class NothingFound(Event, frozen=True):
-    """After a start of the node: no process of this server lives, and there is no news of an end."""
+    """After a start of the node: no process of this server lives, and there is no news of an end.
+
+    `alive_us`: when one was seen alive last; None: nobody knows.
+    """
+
+    alive_us: int | None = None
+
+
+class RunFound(Event, frozen=True):
+    """After a start of the node: a run of which nothing is remembered has ended (the memory of it was lost)."""
+
+    run_id: str
+    started_us: int
+    ended_us: int
+
+
+class RunsTold(Event, frozen=True):
+    """The panel has acknowledged the ends of these runs."""
+
+    run_ids: frozenset[str]
 
 
 class HostBooted(Event, frozen=True):
-    """After a boot of the host: nothing of before lives. `start`: its power intent says that it should run."""
+    """After a boot of the host: nothing of before lives. `start`: its power intent says that it should run.
+
+    `alive_us`: when its process was seen alive last; None: nobody knows. `started_us`: when it began, where that may
+    not be remembered.
+    """
 
     start: bool
+    alive_us: int | None = None
+    started_us: int | None = None

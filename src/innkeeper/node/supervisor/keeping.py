@@ -7,6 +7,7 @@ is not the keeper's.
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -52,13 +53,16 @@ class Keeping:
         listener: Callable[[], Listener],
         heard: Callable[[], None],
         happened: Callable[[on.Event], None],
+        seen_alive: Callable[[str], int | None],
         label: str,
     ) -> None:
+        """`seen_alive` tells when a run was last noted to be alive, in µs since 1970, where that was."""
         self._place = place
         self._zygote = zygote
         self._listener = listener
         self._heard = heard
         self._happened = happened
+        self._seen_alive = seen_alive
         self._label = label
         self._link: KeeperLink | None = None
         self._linked = asyncio.Event()
@@ -79,7 +83,7 @@ class Keeping:
         """Execute the game; its process id is 0 where it has ended already. Raises LaunchFailed."""
         await self.close()
         wanted = msgspec.json.encode(spec(run_id, plan, retain_bytes))
-        await in_thread(write_private, self._place.keeper / SPEC_NAME, wanted)
+        await in_thread(_write_anew, self._place.keeper / SPEC_NAME, wanted)
         await self._zygote.spawn(self._place.keeper, self._place.journal)
         await self._connect()
         found = await in_thread(inspect, self._place.keeper)
@@ -97,17 +101,30 @@ class Keeping:
                         self.notes, hello = notes, self._link.hello
                         return on.Adopted(hello.run_id, hello.pid, hello.started_us)
                     await asyncio.sleep(RECONNECT_S)
+                case Ended(run_id=run_id, exit=end, started_us=began) if booted and self._is_news(memory, run_id):
+                    return on.HostBooted(False, end.at_us, began)
+                case Lost(run_id=run_id, started_us=began) if booted and self._is_news(memory, run_id):
+                    return on.HostBooted(False, await self._last_alive(run_id, began), began)
                 case _ if booted:
-                    return on.HostBooted(False)
-                case Ended(run_id=run_id, exit=end) if self._is_news(memory, run_id):
-                    return on.Exited(end.code, end.signal)
+                    return on.HostBooted(False, await self._alive_of(memory))
+                case Ended(run_id=run_id, exit=end, started_us=began) if self._is_news(memory, run_id):
+                    return on.Exited(end.code, end.signal, end.at_us, began)
                 case Failed(run_id=run_id, text=text) if self._is_news(memory, run_id):
                     return on.LaunchFailed(text) if memory.process == "launching" else on.KeeperLost(text)
                 case Lost() as lost if lost.leftovers or self._is_news(memory, lost.run_id):
-                    return await self._lost(lost)
+                    return await self._lost(lost, seen=False)
                 case _:
-                    return on.NothingFound()
+                    return on.NothingFound(await self._alive_of(memory))
         return on.KeeperLost("its keeper does not answer")
+
+    async def forgotten(self, memory: Memory) -> on.RunFound | None:
+        """After a start of the node: return the last run if it has ended and the memory of it was lost."""
+        match await in_thread(inspect, self._place.keeper):
+            case Ended(run_id=run_id, exit=end, started_us=began) if self._is_unheard_of(memory, run_id):
+                return on.RunFound(run_id, began, end.at_us)
+            case Lost(run_id=run_id, started_us=began) if self._is_unheard_of(memory, run_id):
+                return on.RunFound(run_id, began, await self._last_alive(run_id, began))
+        return None
 
     async def follow(self) -> None:
         """Take in lines until the game has ended, and tell that; find the keeper again where the link breaks."""
@@ -122,10 +139,10 @@ class Keeping:
                     if not await self._connect():
                         await asyncio.sleep(RECONNECT_S)
                 case Ended(exit=end):
-                    await self._end(on.Exited(end.code, end.signal))
+                    await self._end(on.Exited(end.code, end.signal, end.at_us))
                     return
                 case Lost() as lost:
-                    await self._end(await self._lost(lost))
+                    await self._end(await self._lost(lost, seen=True))
                     return
                 case _:
                     await self._end(on.KeeperLost(LOST))
@@ -172,7 +189,7 @@ class Keeping:
                     await self._listener().catch_up(item.next_seq)
                 elif isinstance(item, Exited):
                     self._take(pending)
-                    await self._end(on.Exited(item.code, item.signal))
+                    await self._end(on.Exited(item.code, item.signal, item.at_us))
                     return True
                 else:
                     if not pending and item.first_seq > self._listener().next_seq:
@@ -187,11 +204,23 @@ class Keeping:
             pending.clear()
             self._heard()
 
-    async def _lost(self, lost: Lost) -> on.KeeperLost:
+    async def _lost(self, lost: Lost, *, seen: bool) -> on.KeeperLost:
+        """Kill what is left of a run. `seen`: it lived until just now, as it did where anything is left of it."""
+        alive_us = None if seen or lost.leftovers else await self._last_alive(lost.run_id, lost.started_us)
         left = await in_thread(kill_lost, lost)
         if left:
             log.error("server.leftovers", server=self._label, processes=left)
-        return on.KeeperLost(LOST)
+        return on.KeeperLost(LOST, alive_us, lost.started_us)
+
+    async def _alive_of(self, memory: Memory) -> int | None:
+        if memory.run_id is None or memory.started_us is None or memory.process == "none":
+            return None
+        return await self._last_alive(memory.run_id, memory.started_us)
+
+    async def _last_alive(self, run_id: str, started_us: int) -> int:
+        """Return the last moment at which a run that is gone is known to have been alive."""
+        printed_us = await self._listener().last_printed_us()
+        return max(started_us, self._seen_alive(run_id) or 0, printed_us or 0)
 
     async def _end(self, event: on.Event) -> None:
         await self._listener().catch_up()
@@ -212,6 +241,16 @@ class Keeping:
     @staticmethod
     def _is_news(memory: Memory, run_id: str) -> bool:
         return memory.process != "none" and memory.run_id == run_id
+
+    @staticmethod
+    def _is_unheard_of(memory: Memory, run_id: str) -> bool:
+        return run_id not in (memory.run_id, memory.last_run)
+
+
+def _write_anew(path: Path, data: bytes) -> None:
+    """Write what this launch alone reads: the file system syncs what takes another's place, which a start need not."""
+    path.unlink(missing_ok=True)
+    write_private(path, data)
 
 
 def spec(run_id: str, plan: ExecPlan, retain_bytes: int) -> dict[str, object]:

@@ -80,6 +80,11 @@ class Listener:
                 return
             self.take([Block(block.first_seq, block.time_us, block.payload) for block in blocks])
 
+    async def last_printed_us(self) -> int | None:
+        """Return when the journal's last line was printed, None where it has none."""
+        blocks = await in_thread(self._reader.tail, 1)
+        return blocks[-1].time_us if blocks else None
+
     def take(self, blocks: list[Block]) -> None:
         """Take in consecutive blocks; lines that were taken in before are left out."""
         fresh: list[Block] = []

@@ -97,18 +97,27 @@ class Machine(Deeds):
                 memory.phase = "saving"
             case on.StopAsked() if memory.phase in ENDING:
                 memory.stop_asked = True
-            case on.Exited(code, signal) if memory.process != "none":
+            case on.Exited(code, signal, at_us, started_us) if memory.process != "none":
+                self._end_run(at_us if at_us is not None else self._now_us, started_us)
                 self._ended(code, signal, f"ended with code {code}" if signal is None else f"ended by signal {signal}")
-            case on.KeeperLost(reason) if memory.process != "none":
+            case on.KeeperLost(reason, alive_us, started_us) if memory.process != "none":
+                self._end_run(alive_us if alive_us is not None else self._now_us, started_us)
                 self._ended(None, None, reason)
             case on.Elapsed(timer) if memory.deadlines_us.pop(timer, None) is not None:
                 self._elapsed(timer)
             case on.Adopted():
                 self._adopted(event)
-            case on.NothingFound():
-                self._nothing_found()
-            case on.HostBooted(start):
+            case on.NothingFound(alive_us):
+                self._nothing_found(alive_us)
+            case on.HostBooted(start, alive_us, started_us):
+                if memory.process != "none":
+                    self._end_run(self._last_alive(alive_us), started_us)
+                    self._record_exit(None, None, False, "the host was restarted")
                 self._host_booted(start)
+            case on.RunFound(run_id, started_us, ended_us):
+                self._record_run(run_id, started_us, ended_us)
+            case on.RunsTold(run_ids):
+                memory.runs = [run for run in memory.runs if run.run_id not in run_ids]
             case _:
                 pass  # too late, or twice: it says nothing about the present
 
@@ -161,7 +170,6 @@ class Machine(Deeds):
         was_ready = memory.phase == "running"
         value = code if signal is None else -signal
         clean = value is not None and value in self.rules.clean_exit
-        memory.process = "none"
         if memory.phase in ENDING:
             told = what if memory.killed is None else f"killed {memory.killed}"
             self._record_exit(code, signal, clean or memory.killed is None, told)
@@ -219,6 +227,8 @@ class Machine(Deeds):
             self._rest("starting")
         elif memory.phase == "running" and memory.run_id != found.run_id:
             memory.phase, memory.ready_us = "starting", None
+        if memory.run_id != found.run_id:
+            self._end_run(self._last_alive(None))
         memory.process, memory.run_id, memory.pid = "alive", found.run_id, found.pid
         memory.started_us = found.started_us
         if memory.phase in ENDING:
@@ -237,13 +247,14 @@ class Machine(Deeds):
         else:
             self._resume_timers()
 
-    def _nothing_found(self) -> None:
+    def _nothing_found(self, alive_us: int | None = None) -> None:
         memory = self.memory
         if memory.process == "launching" and memory.phase == "starting":
             self._prepare()
         elif memory.process == "launching":
             self._launch_failed("was not launched")
         elif memory.process == "alive":
+            self._end_run(self._last_alive(alive_us))
             self._ended(None, None, "ended while the node was away")
         elif memory.phase == "installing":
             self._step("begun again after a restart of the node")
@@ -256,13 +267,15 @@ class Machine(Deeds):
         else:
             self._resume_timers()
 
+    def _last_alive(self, alive_us: int | None) -> int:
+        """Return when the process that is gone was alive for certain: when it was born, if nobody saw it later."""
+        known = alive_us if alive_us is not None else self.memory.started_us
+        return known if known is not None else self._now_us
+
     def _host_booted(self, start: bool) -> None:
         memory = self.memory
         memory.deadlines_us = {}
         memory.queued = False
-        if memory.process != "none":
-            memory.process = "none"
-            self._record_exit(None, None, False, "the host was restarted")
         if memory.phase == "installing":
             self._nothing_found()
             return

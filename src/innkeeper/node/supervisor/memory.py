@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.node.supervisor.events import Timer
-from innkeeper.wire.messages import ExitReport, OrderReport, Phase, Verb
+from innkeeper.wire.messages import ExitReport, OrderReport, Phase, RunReport, Verb
 
 FINISHED_KEPT = 16
 
@@ -60,6 +60,10 @@ class Memory(msgspec.Struct):
     crashes_us: list[int] = []
     """When it crashed, within the crash rule's window, since the last start order."""
     last_exit: ExitReport | None = None
+    runs: list[RunReport] = []
+    """Runs that ended, oldest first, of which the panel has not yet acknowledged the end."""
+    last_run: str | None = None
+    """The last run of which the end was noted, acknowledged or not."""
 
     def order_shown(self) -> OrderReport | None:
         """Return how the newest order stands; None before the first."""

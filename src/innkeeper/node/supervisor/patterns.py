@@ -7,7 +7,7 @@ for each, and only lines that hold such a word are ever cleaned, decoded and mat
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ except ImportError:  # pragma: no cover
 
 Kind = Literal["ready", "join", "leave", "chat", "saving"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+K = TypeVar("K", bound=str)
 
 LONGEST_LINE = 4096
 """Bytes of a line that are looked at: a bad expression's cost is bounded, and no game announces more in one line."""
@@ -47,22 +48,22 @@ def clean(raw: bytes) -> bytes:
     return raw.translate(None, _CONTROLS)
 
 
-class Watcher:
-    """Reads one run's console. Fed every block once and in order; raises BadPattern for what cannot be compiled."""
+class Lines(Generic[K]):
+    """Finds the lines of one run's console that match one of some expressions. Fed every block once and in order.
 
-    def __init__(self, patterns: Patterns) -> None:
-        self._strip = _compiled("strip", patterns.strip) if patterns.strip else None
-        self._patterns: list[tuple[Kind, re.Pattern[str]]] = []
+    `strip` is what every line begins with and no expression sees. Expressions of `early` kinds match an unfinished line
+    as well (a prompt may be what a game says when it is ready), and again when it is finished.
+    """
+
+    def __init__(
+        self, strip: str | None, patterns: Iterable[tuple[K, re.Pattern[str]]], early: Iterable[K] = ()
+    ) -> None:
+        self._strip = compiled("strip", strip) if strip else None
+        self._patterns = list(patterns)
+        self._early = [(kind, pattern) for kind, pattern in self._patterns if kind in early]
         self._words: list[bytes] | None = []
         self._carry = b""
-        for kind in KINDS:
-            source: str | None = getattr(patterns, kind)
-            if source is None:
-                continue
-            pattern = _compiled(kind, source)
-            if kind in ("join", "leave", "chat") and "player" not in pattern.groupindex:
-                raise BadPattern(f"the pattern {kind!r} has no group named player: {source}")
-            self._patterns.append((kind, pattern))
+        for _, pattern in self._patterns:
             words = _words(pattern)
             self._words = None if words is None or self._words is None else [*self._words, *words]
 
@@ -75,21 +76,18 @@ class Watcher:
         """Whether the last line fed was not finished."""
         return bool(self._carry)
 
-    def feed(self, payload: bytes) -> list[Seen]:
-        """Return what the lines of `payload` mean, in order; an unfinished last line is kept until it is finished.
-
-        An unfinished line is looked at only for readiness (a prompt may be what a game says when it is ready), and
-        again when it is finished.
-        """
+    def feed(self, payload: bytes) -> list[tuple[K, re.Match[str]]]:
+        """Return what matches in the lines of `payload`, in order; an unfinished last line is kept until it is."""
         if not self._patterns:
             return []
         whole = self._carry + payload if self._carry else payload
         end = whole.rfind(b"\n") + 1
         self._carry = whole[end:][: 2 * LONGEST_LINE] if end < len(whole) else b""
-        seen = [found for line in self._candidates(whole[:end]) for found in self._match(line, KINDS)]
-        if self._carry:
-            seen += [found for line in self._candidates(clean(self._carry)) for found in self._match(line, ("ready",))]
-        return seen
+        found = [match for line in self._candidates(whole[:end]) for match in self._match(line, self._patterns)]
+        if self._carry and self._early:
+            carried = self._candidates(clean(self._carry))
+            found += [match for line in carried for match in self._match(line, self._early)]
+        return found
 
     def _candidates(self, block: bytes) -> Iterator[bytes]:
         block = clean(block)
@@ -108,14 +106,46 @@ class Watcher:
         for start in sorted(starts):
             yield block[start : starts[start]]
 
-    def _match(self, raw: bytes, kinds: Iterable[Kind]) -> Iterator[Seen]:
+    def _match(self, raw: bytes, patterns: Iterable[tuple[K, re.Pattern[str]]]) -> Iterator[tuple[K, re.Match[str]]]:
         line = raw[:LONGEST_LINE].decode(errors="replace")
         if self._strip is not None and (prefix := self._strip.match(line)) is not None:
             line = line[prefix.end() :]
-        for kind, pattern in self._patterns:
-            if kind in kinds and (match := pattern.search(line)) is not None:
-                groups = match.groupdict()
-                yield Seen(kind, groups.get("player"), groups.get("text"))
+        for kind, pattern in patterns:
+            if (match := pattern.search(line)) is not None:
+                yield kind, match
+
+
+class Watcher:
+    """Reads one run's console. Fed every block once and in order; raises BadPattern for what cannot be compiled."""
+
+    def __init__(self, patterns: Patterns) -> None:
+        known: list[tuple[Kind, re.Pattern[str]]] = []
+        for kind in KINDS:
+            source: str | None = getattr(patterns, kind)
+            if source is None:
+                continue
+            pattern = compiled(kind, source)
+            if kind in ("join", "leave", "chat") and "player" not in pattern.groupindex:
+                raise BadPattern(f"the pattern {kind!r} has no group named player: {source}")
+            known.append((kind, pattern))
+        self._lines: Lines[Kind] = Lines(patterns.strip, known, early=("ready",))
+
+    def restart(self) -> None:
+        """Forget the unfinished line: another run begins, or another stretch of the journal."""
+        self._lines.restart()
+
+    @property
+    def in_line(self) -> bool:
+        """Whether the last line fed was not finished."""
+        return self._lines.in_line
+
+    def feed(self, payload: bytes) -> list[Seen]:
+        """Return what the lines of `payload` mean, in order; an unfinished last line is kept until it is finished."""
+        return [
+            Seen(kind, groups.get("player"), groups.get("text"))
+            for kind, match in self._lines.feed(payload)
+            for groups in (match.groupdict(),)
+        ]
 
 
 def check(patterns: Patterns) -> None:
@@ -123,7 +153,8 @@ def check(patterns: Patterns) -> None:
     Watcher(patterns)
 
 
-def _compiled(kind: str, source: str) -> re.Pattern[str]:
+def compiled(kind: str, source: str) -> re.Pattern[str]:
+    """Return a package's expression; raise BadPattern, naming its kind, for what is none."""
     try:
         return re.compile(source)
     except (re.error, RecursionError, OverflowError) as error:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from innkeeper.node.supervisor.access import ManagementAccess
 from innkeeper.node.supervisor.memory import Memory
 from innkeeper.wire.messages import DesiredServer, OnlinePlayer
 
@@ -70,6 +71,8 @@ class Kept(msgspec.Struct):
     players: list[OnlinePlayer] = []
     exports: dict[str, str] = {}
     """What the installation named for the command line: placeholder → value."""
+    management: ManagementAccess | None = None
+    """How the management server of the last start is reached."""
 
 
 def load_kept(place: ServerPlace) -> Kept | None:
@@ -100,6 +103,16 @@ def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:
     finally:
         os.close(descriptor)
     fresh.replace(path)
+
+
+def make_durable(path: Path) -> None:
+    """Return once not even a power cut takes back what was written to `path` last."""
+    for place, flags in ((path, 0), (path.parent, os.O_DIRECTORY)):
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def boot_id() -> str:

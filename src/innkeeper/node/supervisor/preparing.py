@@ -13,9 +13,10 @@ from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.contracts.installer import FolderError
 from innkeeper.contracts.runtime import ExecPlan, Launch, Limits, Runtime, RuntimeRefused
 from innkeeper.node.files.jail import Jail
+from innkeeper.node.supervisor.access import ManagementAccess
 from innkeeper.node.supervisor.patterns import BadPattern, check
 from innkeeper.node.supervisor.place import ServerPlace
-from innkeeper.wire.messages import ConfigWrite, DesiredServer
+from innkeeper.wire.messages import ConfigValue, ConfigWrite, DesiredServer
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -33,17 +34,17 @@ def prepare(
     *,
     place: ServerPlace,
     exports: Mapping[str, str],
+    management: ManagementAccess | None = None,
     runtime: Runtime,
     write_config: WriteConfig,
 ) -> ExecPlan:
     """Write config files and return how to execute the start `run_id`. Raises StartRefused."""
     try:
         check(desired.patterns)
-        known = placeholders(desired, place, exports)
+        known = placeholders(desired, place, exports, management)
         jail = jail_of(desired, place, runtime)
         for write in desired.config:
-            values = {key: fill(value, known) for key, value in write.values.items()}
-            initial = {key: fill(value, known) for key, value in write.initial.items()}
+            values, initial = _filled(write.values, known), _filled(write.initial, known)
             write_config(jail, ConfigWrite(path=write.path, format=write.format, values=values, initial=initial))
         if desired.port is not None:
             check_port(desired.address, desired.port, desired.protocol)
@@ -84,7 +85,9 @@ def limits_of(desired: DesiredServer) -> Limits:
     )
 
 
-def placeholders(desired: DesiredServer, place: ServerPlace, exports: Mapping[str, str]) -> dict[str, str]:
+def placeholders(
+    desired: DesiredServer, place: ServerPlace, exports: Mapping[str, str], management: ManagementAccess | None = None
+) -> dict[str, str]:
     """Return what each placeholder stands for on this node."""
     known = {f"shared:{key}": value for key, value in exports.items()}
     known |= {"server": str(place.files), "address": desired.address}
@@ -92,7 +95,13 @@ def placeholders(desired: DesiredServer, place: ServerPlace, exports: Mapping[st
         known["port"] = str(desired.port)
     if desired.memory_mib is not None:
         known["memory_mib"] = str(desired.memory_mib)
+    if management is not None:
+        known |= {"management_port": str(management.port), "management_secret": management.secret}
     return known
+
+
+def _filled(values: Mapping[str, ConfigValue], known: Mapping[str, str]) -> dict[str, ConfigValue]:
+    return {key: fill(value, known) if isinstance(value, str) else value for key, value in values.items()}
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:

@@ -30,17 +30,29 @@ from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.keeper.client import KeeperError, LaunchFailed, NotRunning, Zygote
 from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
+from innkeeper.node.supervisor.access import ManagementAccess, choose_access
 from innkeeper.node.supervisor.installing import InstallBroken, MakePlace, install
 from innkeeper.node.supervisor.keeping import Keeping
 from innkeeper.node.supervisor.lines import BadLine, encode_line
 from innkeeper.node.supervisor.listening import Listener
 from innkeeper.node.supervisor.machine import Machine
 from innkeeper.node.supervisor.memory import Memory
+from innkeeper.node.supervisor.observing import observed
 from innkeeper.node.supervisor.patterns import BadPattern, Seen, Watcher
-from innkeeper.node.supervisor.place import Kept, ServerPlace, boot_id, load_desired, load_kept, save, write_private
+from innkeeper.node.supervisor.place import (
+    Kept,
+    ServerPlace,
+    boot_id,
+    load_desired,
+    load_kept,
+    make_durable,
+    save,
+    write_private,
+)
 from innkeeper.node.supervisor.preparing import StartRefused, WriteConfig, jail_of, limits_of, prepare
 from innkeeper.node.supervisor.probing import probe
-from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, OrderReport, Patterns
+from innkeeper.node.supervisor.works import Timers, Works
+from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, Patterns
 
 __all__ = ["BadLine", "ServerRunner", "Slots"]
 
@@ -49,6 +61,7 @@ log = structlog.get_logger(__name__)
 SAVE_EVERY_S = 1.0
 FOLLOW_AGAIN_S = 1.0
 REMOVE_PATIENCE = timedelta(seconds=30)
+RUNS_KEPT = 1000
 
 
 class Slots(Protocol):
@@ -78,7 +91,9 @@ class ServerRunner:
         slots: Slots,
         on_change: Callable[[ObservedServer], None],
         on_blocks: Callable[[UUID, list[Block]], None],
+        seen_alive: Callable[[str], int | None] = lambda _: None,
     ) -> None:
+        """`seen_alive` tells when a run was noted to be alive, in µs since 1970, where that was while it ran."""
         self.uuid = uuid
         self._place = place
         self._runtime = runtime
@@ -87,19 +102,18 @@ class ServerRunner:
         self._make_place = make_place
         self._write_config = write_config
         self._clock = clock
-        self._tasks = tasks
         self._slots = slots
         self._on_change = on_change
         self._on_blocks = on_blocks
         self._label = str(uuid)[:8]
+        self._works = Works(tasks, self._label, self._happened)
+        self._timers = Timers(self._happened)
         self._desired: DesiredServer | None = None
         self._kept = Kept()
         self._saved = b""
         self._machine = Machine(on.Rules())
         self._plan: ExecPlan | None = None
         self._notes: list[str] = []
-        self._works: dict[str, asyncio.Task[Any]] = {}
-        self._timers: dict[on.Timer, asyncio.TimerHandle] = {}
         self._saving: asyncio.TimerHandle | None = None
         self._published: ObservedServer | None = None
         self._idle = asyncio.Event()
@@ -113,6 +127,7 @@ class ServerRunner:
             listener=lambda: self._listener,
             heard=self._heard,
             happened=self._happened,
+            seen_alive=seen_alive,
             label=self._label,
         )
 
@@ -121,7 +136,7 @@ class ServerRunner:
     @property
     def observed(self) -> ObservedServer:
         """How the server is, now."""
-        return self._observe(self._memory.order_shown())
+        return observed(self.uuid, self._desired, self._kept, self._notes, self._memory.order_shown())
 
     @property
     def desired(self) -> DesiredServer | None:
@@ -132,6 +147,12 @@ class ServerRunner:
     def players(self) -> list[OnlinePlayer]:
         """Who is on the server now."""
         return self._kept.players
+
+    @property
+    def management(self) -> ManagementAccess | None:
+        """How the game's management server is reached; None where it has none, or nothing runs."""
+        wanted = self._desired is not None and self._desired.management and self._memory.process == "alive"
+        return self._kept.management if wanted else None
 
     async def adopt(self) -> None:
         """Take up what an earlier life of the node left: find the game, hear what it printed meanwhile, go on.
@@ -177,14 +198,8 @@ class ServerRunner:
     async def close(self) -> None:
         """Let go of everything but the game, which goes on."""
         self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
         self._timers.clear()
-        works = [task for task in self._works.values() if task is not asyncio.current_task()]
-        for task in works:
-            task.cancel()
-        if works:
-            await asyncio.wait(works)
+        await self._works.aclose()
         await self._keeping.close()
         if self._saving is not None:
             self._saving.cancel()
@@ -192,13 +207,23 @@ class ServerRunner:
         if self._adopted and self._place.root.is_dir():
             self._save()
 
-    async def remove(self) -> None:
-        """Kill the game and delete the server with all its files. Idempotent."""
+    def runs_told(self, run_ids: frozenset[str]) -> None:
+        """Forget runs of which the panel has acknowledged the end."""
+        if any(run.run_id in run_ids for run in self._memory.runs):
+            self._happened(on.RunsTold(run_ids))
+
+    async def end(self) -> None:
+        """Kill the game; return once it has ended. Idempotent."""
         async with self._lock:
             await self._adopt()
             self._happened(on.OrderReceived(uuid7(), "kill"))
             async with asyncio.timeout(REMOVE_PATIENCE.total_seconds()):
                 await self._idle.wait()
+
+    async def remove(self) -> None:
+        """Kill the game and delete the server with all its files, and what is remembered of it. Idempotent."""
+        await self.end()
+        async with self._lock:
             await self.close()
             await in_thread(self._delete)
 
@@ -213,13 +238,17 @@ class ServerRunner:
         if self._closed:
             return
         for event in events:
+            before = (self._memory.process, len(self._memory.runs))
             commands = self._machine.receive(event, self._now_us())
+            self._bound_runs()
             if self._memory.process == "none":
                 self._kept.players = []
                 self._idle.set()
             else:
                 self._idle.clear()
             self._save()
+            if before != (self._memory.process, len(self._memory.runs)):
+                self._works.start("sync", self._sync)
             for command in commands:
                 self._perform(command)
         self._look_for_readiness()
@@ -228,67 +257,30 @@ class ServerRunner:
     def _perform(self, command: do.Command) -> None:
         match command:
             case do.Install():
-                self._work("install", self._install, on.InstallFailed)
+                self._works.start("install", self._install, on.InstallFailed)
             case do.WaitForSlot():
-                self._work("slot", self._wait_for_slot)
+                self._works.start("slot", self._wait_for_slot)
             case do.Prepare():
-                self._work("prepare", self._prepare, on.PrepareRefused)
+                self._works.start("prepare", self._prepare, on.PrepareRefused)
             case do.CancelWork(work):
-                self._cancel(work)
+                self._works.cancel(work)
             case do.Launch(run_id):
-                self._work("launch", partial(self._launch, run_id), on.LaunchFailed)
+                self._works.start("launch", partial(self._launch, run_id), on.LaunchFailed)
             case do.SendLine(line):
-                self._work("stop", partial(self._ask, partial(self._keeping.send, line.encode() + b"\n")))
+                self._works.start("stop", partial(self._ask, partial(self._keeping.send, line.encode() + b"\n")))
             case do.Signal(name):
-                self._work("stop", partial(self._ask, partial(self._keeping.signal, name)))
+                self._works.start("stop", partial(self._ask, partial(self._keeping.signal, name)))
             case do.Kill():
-                self._work("kill", self._keeping.kill)
+                self._works.start("kill", self._keeping.kill)
             case do.SetTimer(timer, seconds):
-                self._set_timer(timer, seconds)
+                self._timers.set(timer, seconds)
             case do.CancelTimer(timer):
-                if (handle := self._timers.pop(timer, None)) is not None:
-                    handle.cancel()
+                self._timers.cancel(timer)
             case do.FinishOrder(report):
                 log.info("server.order.ended", server=self._label, state=report.state, reason=report.reason)
-                self._tell(self._observe(report))
+                self._tell(observed(self.uuid, self._desired, self._kept, self._notes, report))
             case _:
                 raise NotImplementedError(command)
-
-    def _set_timer(self, timer: on.Timer, seconds: float) -> None:
-        if (earlier := self._timers.pop(timer, None)) is not None:
-            earlier.cancel()
-        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._elapsed, timer)
-
-    def _elapsed(self, timer: on.Timer) -> None:
-        self._timers.pop(timer, None)
-        self._happened(on.Elapsed(timer))
-
-    def _work(
-        self,
-        name: str,
-        do_it: Callable[[], Coroutine[Any, Any, None]],
-        failed: Callable[[str], on.Event] | None = None,
-    ) -> None:
-        self._cancel(name)
-
-        async def work() -> None:
-            try:
-                await do_it()
-            except Exception as error:
-                # Whatever is broken, the order behind it must end.
-                log.exception("server.work.failed", server=self._label, work=name)
-                if failed is not None:
-                    self._happened(failed(f"internal error: {type(error).__name__}: {error}"))
-            finally:
-                if self._works.get(name) is asyncio.current_task():
-                    del self._works[name]
-
-        self._works[name] = self._tasks.start(work(), name=f"{name} of {self._label}", fatal=False)
-
-    def _cancel(self, name: str) -> None:
-        task = self._works.pop(name, None)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
 
     # -- works ------------------------------------------------------------------------------------------------------
 
@@ -317,6 +309,8 @@ class ServerRunner:
 
     async def _prepare(self) -> None:
         run_id = uuid7().hex
+        self._kept.management = await in_thread(choose_access) if self._wanted().management else None
+        self._save()
         try:
             self._plan = await in_thread(
                 prepare,
@@ -324,6 +318,7 @@ class ServerRunner:
                 run_id,
                 place=self._place,
                 exports=dict(self._kept.exports),
+                management=self._kept.management,
                 runtime=self._runtime,
                 write_config=self._write_config,
             )
@@ -344,7 +339,7 @@ class ServerRunner:
             return
         self._notes = [*self._shortcomings(desired), *self._keeping.notes]
         self._happened(launched)
-        self._work("follow", self._follow)
+        self._works.start("follow", self._follow)
 
     async def _follow(self) -> None:
         while True:
@@ -367,9 +362,9 @@ class ServerRunner:
         desired, memory = self._desired, self._memory
         wanted = memory.phase == "starting" and memory.process == "alive"
         if not wanted or desired is None or desired.ready_when not in ("query", "port"):
-            self._cancel("probe")
+            self._works.cancel("probe")
         elif "probe" not in self._works:
-            self._work("probe", partial(self._probe, desired))
+            self._works.start("probe", partial(self._probe, desired))
 
     async def _probe(self, desired: DesiredServer) -> None:
         await probe(desired, self._queries)
@@ -422,6 +417,7 @@ class ServerRunner:
             self._use(desired)
         self._adopted = True
         memory = kept.machine
+        forgotten = await self._keeping.forgotten(memory)
         event = await self._keeping.find(memory, booted=booted)
         if isinstance(event, on.Adopted):
             await self._listener.resume(foreign_since_us=None if memory.run_id == event.run_id else event.started_us)
@@ -431,12 +427,13 @@ class ServerRunner:
             await self._listener.resume()
             await self._listener.catch_up()
         if isinstance(event, on.HostBooted):
-            event = on.HostBooted(desired is not None and desired.running and desired.autostart)
-        self._happened(event)
+            start = desired is not None and desired.running and desired.autostart
+            event = msgspec.structs.replace(event, start=start)
+        self._happened(*((forgotten,) if forgotten is not None else ()), event)
         if isinstance(event, on.Adopted):
             await self._listener.catch_up(self._keeping.next_seq)
             self._notes = [*(self._shortcomings(desired) if desired is not None else []), *self._keeping.notes]
-            self._work("follow", self._follow)
+            self._works.start("follow", self._follow)
         self._publish()
 
     def _use(self, desired: DesiredServer) -> None:
@@ -466,33 +463,15 @@ class ServerRunner:
 
     # -- telling ----------------------------------------------------------------------------------------------------
 
-    def _observe(self, order: OrderReport | None) -> ObservedServer:
-        memory = self._memory
-        return ObservedServer(
-            uuid=self.uuid,
-            generation=self._desired.generation if self._desired is not None else 0,
-            phase=memory.phase,
-            reason=memory.reason,
-            pid=memory.pid,
-            run_id=memory.run_id if memory.process != "none" else None,
-            started_us=memory.started_us,
-            ready_us=memory.ready_us,
-            order=order,
-            last_exit=memory.last_exit,
-            players=list(self._kept.players),
-            crashes=len(memory.crashes_us),
-            notes=list(self._notes),
-        )
-
     def _publish(self) -> None:
-        observed = self.observed
-        if observed != self._published:
-            self._tell(observed)
+        seen = self.observed
+        if seen != self._published:
+            self._tell(seen)
 
-    def _tell(self, observed: ObservedServer) -> None:
+    def _tell(self, seen: ObservedServer) -> None:
         if not self._closed:
-            self._published = observed
-            self._on_change(observed)
+            self._published = seen
+            self._on_change(seen)
 
     def _save(self) -> None:
         if self._saving is not None:
@@ -500,9 +479,18 @@ class ServerRunner:
             self._saving = None
         content = msgspec.json.encode(self._kept)
         if content != self._saved:
-            # Not synced: after a power cut nothing of it holds any more but the installation, and files tell that.
+            # Not synced here: of what must outlast a power cut (births and ends of runs) `_sync` makes sure.
             write_private(self._place.memory, content)
             self._saved = content
+
+    async def _sync(self) -> None:
+        await in_thread(make_durable, self._place.memory)
+
+    def _bound_runs(self) -> None:
+        runs = self._memory.runs
+        if len(runs) > RUNS_KEPT:
+            log.error("server.runs.dropped", server=self._label, runs=[run.run_id for run in runs[:-RUNS_KEPT]])
+            self._memory.runs = runs[-RUNS_KEPT:]
 
     def _save_soon(self) -> None:
         if self._saving is None and not self._closed:

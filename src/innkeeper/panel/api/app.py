@@ -12,16 +12,43 @@ from innkeeper.panel.api.errors import handlers
 from innkeeper.panel.api.fast import ApiApplication, FastReads
 from innkeeper.panel.api.handshake import note_fault
 from innkeeper.panel.api.reference import reference_routes
-from innkeeper.panel.api.routes import accounts, console, files, insights, installation, roles, servers, sessions
+from innkeeper.panel.api.routes import (
+    accounts,
+    billing,
+    configs,
+    console,
+    files,
+    insights,
+    installation,
+    management,
+    players,
+    roles,
+    servers,
+    sessions,
+)
 from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.api.streams import Streams
 from innkeeper.panel.api.tickets import Tickets
 from innkeeper.panel.api.versions import own_version
+from innkeeper.panel.api.watching import Watching
 from innkeeper.panel.http.bodies import MAX_JSON
 from innkeeper.panel.http.needs import Needs
 from innkeeper.panel.product import Product
 
-_NOUNS: Any = (sessions, accounts, roles, servers, console, files, insights, installation)
+_NOUNS: Any = (
+    sessions,
+    accounts,
+    roles,
+    servers,
+    console,
+    players,
+    files,
+    configs,
+    insights,
+    management,
+    billing,
+    installation,
+)
 HANDLERS: list[ControllerRouterHandler] = [handler for noun in _NOUNS for handler in noun.HANDLERS]
 
 
@@ -29,7 +56,8 @@ def api_application(product: Product) -> Litestar:
     """Return the API over `product`; its paths are whole, the prefix included."""
     views = ServerViews(product)
     tickets = Tickets(product.authority, product.clock, product.secret)
-    parts = {"server_views": views, "tickets": tickets, "streams": Streams(product, views)}
+    streams = Streams(product, views)
+    parts = {"server_views": views, "tickets": tickets, "streams": streams, "watching": Watching(product, streams)}
     application = ApiApplication(
         route_handlers=[Router(PREFIX, route_handlers=HANDLERS), *reference_routes(HANDLERS, own_version())],
         guards=[Door(product, tickets)],

@@ -43,7 +43,7 @@ Found = NamedDependency[SkipValidation[Operation]]
 House = NamedDependency[SkipValidation[Product]]
 Views = NamedDependency[SkipValidation[ServerViews]]
 
-GIVEN = ("product", "server_views", "tickets", "streams", "actor", "record", "found")
+GIVEN = ("product", "server_views", "tickets", "streams", "watching", "actor", "record", "found")
 """What handlers may ask for by name: parts of the application, and what the door found.
 
 None may be called as a field of a body is: the framework takes a fault in such a field for one of ours.

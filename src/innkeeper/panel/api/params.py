@@ -150,6 +150,8 @@ class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsBody = LimitsBody()
     crash: CrashBody = CrashBody()
     autostart: bool = True
+    idle_stop_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
+    """Stop it after so long without players; null: never."""
     node: UUID | None = None
     owner: UUID | None = None
     start: bool = False
@@ -169,6 +171,7 @@ class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
             limits=self.limits.limits(),
             crash=self.crash.policy(),
             autostart=self.autostart,
+            idle_stop_minutes=self.idle_stop_minutes,
             node=self.node,
             owner=self.owner,
             start=self.start,
@@ -186,6 +189,8 @@ class ChangeServer(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsBody | UnsetType = UNSET
     crash: CrashBody | UnsetType = UNSET
     autostart: bool | UnsetType = UNSET
+    idle_stop_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
+    """Stop it after so long without players; null: never."""
 
     def changes(self) -> ServerChanges:
         """Return the same as core's."""
@@ -197,6 +202,7 @@ class ChangeServer(msgspec.Struct, frozen=True, kw_only=True):
             limits=UNSET if isinstance(self.limits, UnsetType) else self.limits.limits(),
             crash=UNSET if isinstance(self.crash, UnsetType) else self.crash.policy(),
             autostart=self.autostart,
+            idle_stop_minutes=self.idle_stop_minutes,
         )
 
 
@@ -210,6 +216,77 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One line to type on the game's console."""
 
     command: Annotated[str, Meta(max_length=8192)]
+
+
+class ChangePlayerList(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to take off a player list, and whom to put on it."""
+
+    add: Annotated[list[Line], Meta(max_length=500)] = []
+    remove: Annotated[list[Line], Meta(max_length=500)] = []
+
+
+class ChangeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a config file, by key; what is left out stays."""
+
+    values: Annotated[dict[str, str | int | float | bool | list[str]], Meta(max_length=1000)]
+
+
+class CallManagement(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask the game's management server."""
+
+    method: Line
+    params: Any = None
+
+
+class Extend(msgspec.Struct, frozen=True, kw_only=True):
+    """For how much longer a server without players is kept."""
+
+    seconds: Annotated[int, Meta(ge=1, le=86_400)]
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is started."""
+
+    own_credits: bool = False
+    """Whoever starts it pays for it, while it is on."""
+
+
+Micro = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+"""Credits as whole micro-credits: 1 credit is 1,000,000."""
+Key = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class MoveCredits(msgspec.Struct, frozen=True, kw_only=True):
+    """So many credits, moved once: sent again with the same key, nothing is moved again."""
+
+    amount_micro: Micro
+    key: Key | None = None
+
+
+class GiveCredits(msgspec.Struct, frozen=True, kw_only=True):
+    """So many credits, given once (below zero: taken): sent again with the same key, not again."""
+
+    amount_micro: Micro
+    text: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    key: Key | None = None
+
+
+class SetPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a GiB of memory costs an hour of running."""
+
+    amount_micro: Annotated[int, Meta(ge=0, le=10**12)]
+
+
+class NamePool(msgspec.Struct, frozen=True, kw_only=True):
+    """What a credit pool is called."""
+
+    name: Line
+
+
+class AssignPool(msgspec.Struct, frozen=True, kw_only=True):
+    """Which credit pool pays; null: none."""
+
+    pool: UUID | None
 
 
 class MakeDirectory(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,6 +91,13 @@ after a line's number, `?tail=` (100) begins with so many of the last lines. Fra
 
 Send `{"type":"command","command":"say hi","id":"optional"}`. The stream is closed with 4401, 4403, 4404 or 4410 as soon
 as the right to it ends.
+
+**Figures and management.** `GET /servers/{server}/figures/stream` (`?tick=true` asks the game for its tick time, too)
+and `GET /servers/{server}/management/stream` are WebSockets of the same kind that only tell: after `ready`, frames
+`{"type":"usage","usage":{…}}`, one a second, and `{"type":"notification","name":…,"data":…}`.
+
+**Credits** are whole micro-credits, `*_micro`: 1 credit is 1,000,000. What moves credits takes a `key` of your own:
+sent again with it, nothing moves again.
 """
 _TAGS = (
     "sessions",
@@ -103,9 +110,11 @@ _TAGS = (
     "console",
     "players",
     "metrics",
+    "management",
     "activity",
     "files",
     "grants",
+    "billing",
     "catalogue",
     "nodes",
     "installation",

@@ -125,7 +125,7 @@ class Streams:
     ) -> None:
         """Serve one stream to its end."""
         try:
-            with self._place(actor):
+            with self.place(actor):
                 subscription = self._product.console.follow(actor, record, resume_from=resume_from, tail=tail)
                 async with subscription:
                     await socket.accept()
@@ -133,12 +133,13 @@ class Streams:
         except CoreError as error:
             if socket.connection_state == "init":
                 raise refusal(error) from error
-            await _close(socket, error)
+            await close_refused(socket, error)
         except (WebSocketException, OSError) as error:  # the client has gone while something was sent
             log.debug("api.stream.broken_off", server=str(record.server.uuid), error=str(error))
 
     @contextmanager
-    def _place(self, actor: Actor) -> Iterator[None]:
+    def place(self, actor: Actor) -> Iterator[None]:
+        """Count a stream among those that the account has open; raise TooManyStreams."""
         account = actor.account.id
         if self._open[account] >= MAX_STREAMS:
             raise TooManyStreams(limit=MAX_STREAMS)
@@ -149,6 +150,19 @@ class Streams:
             self._open[account] -= 1
             if not self._open[account]:
                 del self._open[account]
+
+
+async def until_one_ends(stream: str, **parts: Awaitable[None]) -> None:
+    """Run the parts of a stream, each in a task of its own, until one ends; raise what ended it."""
+    tasks = TaskSet(stream).start_set()
+    try:
+        running = [tasks.start(_to_its_end(part), name=name, fatal=False) for name, part in parts.items()]
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await tasks.stop()
+    for task in done:
+        if (ended_by := task.result()) is not None:
+            raise ended_by
 
 
 async def _to_its_end(part: Awaitable[None]) -> Exception | None:
@@ -183,23 +197,13 @@ class _Stream:
         """Serve until the client leaves or the right ends, which is raised as the condition that it is."""
         record = self._product.directory.get(self._server_id)
         await self._send({"type": "ready", "server": record.server.uuid, "state": record.live.state})
-        tasks = TaskSet(f"console stream of {str(record.server.uuid)[-4:]}").start_set()
-        try:
-            parts = [
-                tasks.start(_to_its_end(part), name=name, fatal=False)
-                for part, name in (
-                    (self._lines(), "lines"),
-                    (self._changes(), "changes"),
-                    (self._rights(), "rights"),
-                    (self._commands(), "commands"),
-                )
-            ]
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await tasks.stop()
-        for task in done:
-            if (ended_by := task.result()) is not None:
-                raise ended_by
+        await until_one_ends(
+            f"console stream of {str(record.server.uuid)[-4:]}",
+            lines=self._lines(),
+            changes=self._changes(),
+            rights=self._rights(),
+            commands=self._commands(),
+        )
 
     async def _lines(self) -> None:
         subscription = self._subscription
@@ -293,7 +297,7 @@ def _parse(message: str | bytes) -> CommandFrame:
         raise FrameIsInvalid(f"The message is not what is needed here: {error}.") from error
 
 
-async def _close(socket: WebSocket[Any, Any, Any], error: CoreError) -> None:
+async def close_refused(socket: WebSocket[Any, Any, Any], error: CoreError) -> None:
     """Close a stream whose right ended; a client that takes nothing any more is left to the server."""
     try:
         async with asyncio.timeout(CLOSE_PATIENCE_S):

@@ -146,6 +146,12 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     crash: CrashPolicy
     autostart: bool
+    idle_stop_minutes: int | None
+    """It is stopped after so long without players; null: never."""
+    keep_until: datetime | None
+    """Before then it is not."""
+    paid_by: AccountRef | None
+    """Who pays while it is on, having started it with credits of their own."""
     suspended: bool
     suspended_reason: str | None
     power: Literal["on", "off"]
@@ -220,6 +226,26 @@ class LinesView(msgspec.Struct, frozen=True):
 
     items: list[LineView]
     next: int | None = None
+
+
+class SharedLogView(msgspec.Struct, frozen=True):
+    """A log where everybody who has its address can read it."""
+
+    id: str
+    url: str
+    raw: str
+
+
+class ManagementView(msgspec.Struct, frozen=True):
+    """What a game's management server answered."""
+
+    result: Any
+
+
+class KeptView(msgspec.Struct, frozen=True):
+    """Until when a server is kept running without players."""
+
+    keep_until: datetime
 
 
 class TicketView(msgspec.Struct, frozen=True):

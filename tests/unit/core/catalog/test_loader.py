@@ -7,7 +7,7 @@ import pytest
 from innkeeper.core.catalog.errors import PackageIsBroken
 from innkeeper.core.catalog.loader import SHIPPED, load_package, load_packages
 
-WHOLE = """
+WHOLE = r"""
 name = "game"
 title = "Game"
 [[runtimes]]
@@ -21,9 +21,22 @@ manifest_file = "side.txt"
 files = { "a.txt" = "side.txt" }
 [start]
 command = ["game", "{version}", "{shared:files}/a.txt", "{port}"]
+[tick]
+command = "tick"
+pattern = '(?P<ms>\d+) ms'
 [[config_files]]
 path = "game.properties"
 format = "properties"
+options = [{ key = "level", type = "select", choices = ["low", { value = "high", label = "High" }] }]
+[[config_files]]
+path = "mods/**/*.json"
+format = "json"
+[[player_lists]]
+name = "whitelist"
+path = "whitelist.txt"
+format = "lines"
+pattern = "[a-z]+"
+add = "allow {entry}"
 [[ports]]
 name = "game"
 default = 7000
@@ -60,6 +73,8 @@ def test_a_whole_package_is_read_with_its_side_files(folder: Path) -> None:
     mode = package.property_named("MODE")
     assert mode is not None
     assert [(choice.value, choice.label) for choice in mode.choices] == [("easy", "easy"), ("hard", "Hard")]
+    [option] = package.config_files[0].options
+    assert [(choice.value, choice.label) for choice in option.choices] == [("low", "low"), ("high", "High")]
 
 
 def test_the_shipped_packages_are_whole() -> None:
@@ -92,6 +107,33 @@ BROKEN = {
     "an unknown proof of readiness": ("[start]", '[start]\nready_when = "soon"'),
     "a regular expression that is none": ("[start]", '[console]\nready = "(["\n[start]'),
     "a signal that is none": ("[start]", '[stop]\nsignal = "SIGNOTHING"\n[start]'),
+    "a tick time that nobody can find": ("(?P<ms>", "(?P<s>"),
+    "a tick time whose expression is none": ("(?P<ms>", "((?P<ms>"),
+    "a tick time that nobody asks for": ('command = "tick"', 'command = ""'),
+    "a config file outside": ('path = "mods/**', 'path = "../mods/**'),
+    "a config file by its full path": ('path = "mods/**', 'path = "/mods/**'),
+    "a config file that is any folder": ('path = "mods/**/*.json"', 'path = "mods/**"'),
+    "two stars that are no folder": ('path = "mods/**/*.json"', 'path = "mods/**.json"'),
+    "a config file without a format": ('format = "json"', 'format = ""'),
+    "values for any number of files": ('format = "json"', 'format = "json"\nvalues = { a = 1 }'),
+    "initial values for any number of files": ('format = "json"', 'format = "json"\ninitial = { a = 1 }'),
+    "an option that is a select without choices": ('choices = ["low", { value = "high", label = "High" }]', ""),
+    "an option with choices that is no select": ('key = "level", type = "select"', 'key = "level"'),
+    "an option of an unknown type": ('key = "level", type = "select"', 'key = "level", type = "choice"'),
+    "an option without a key": ('key = "level"', 'key = ""'),
+    "an option twice": ("options = [", 'options = [{ key = "level" }, '),
+    "a player list whose pattern is none": ('pattern = "[a-z]+"', 'pattern = "["'),
+    "a player list whose entries may be two lines": ('pattern = "[a-z]+"', 'pattern = "[^ ]+"'),
+    "a player list outside": ('path = "whitelist.txt"', 'path = "../whitelist.txt"'),
+    "a player list that is any file": ('path = "whitelist.txt"', 'path = "*.txt"'),
+    "a player list without a format": ('format = "lines"', 'format = ""'),
+    "a player list's command without an entry": ('add = "allow {entry}"', 'add = "allow"'),
+    "a player list's field that is an entry's name": ('format = "lines"', 'format = "lines"\nfields = { name = 1 }'),
+    "a player list twice": (
+        "[[ports]]",
+        '[[player_lists]]\nname = "whitelist"\npath = "b"\nformat = "lines"\n[[ports]]',
+    ),
+    "an unknown notion of verified": ('title = "Game"', 'title = "Game"\nverified_property = "online"'),
     "a port that is none": ("default = 7000", "default = 70000"),
     "a placeholder nobody fills": ("{version}", "{versoin}"),
     "a placeholder of no property": ("{version}", "{properties.nothing}"),

@@ -163,7 +163,7 @@ def test_minecrafts_blueprint_is_filled_but_for_what_only_the_node_knows() -> No
     [config] = blueprint.config
     assert config.values == {"server-port": "{port}", "server-ip": "{address}"}
     assert config.initial["motd"] == "{{port}} {{{{ }}}} {{properties.gamemode}}"
-    assert config.initial["white-list"] == "false"
+    assert config.initial["white-list"] is False
 
 
 def test_a_custom_servers_blueprint_is_what_its_user_said() -> None:
@@ -227,7 +227,7 @@ def test_only_changed_properties_are_written_and_as_they_are() -> None:
     after = msgspec.structs.replace(before, properties=values)
     changes = CATALOG.config_changes(after, before.properties)
     assert changes == [
-        ConfigFile(path="server.properties", format="properties", values={"motd": "{port}", "white-list": "true"})
+        ConfigFile(path="server.properties", format="properties", values={"motd": "{port}", "white-list": True})
     ]
     assert CATALOG.config_changes(before, before.properties) == []
 

@@ -228,7 +228,7 @@ async def test_two_properties_changed_at_the_same_time_are_both_changed(house: H
     assert (now["motd"], now["max-players"], now["difficulty"]) == ("new", 5, "hard")
     assert house.gateway.configs[server.server.uuid]["server.properties"] == {
         "motd": "new",
-        "max-players": "5",
+        "max-players": 5,
         "difficulty": "hard",
     }
 

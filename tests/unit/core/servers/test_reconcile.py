@@ -305,6 +305,7 @@ def _reconciler(house: House, works: Works) -> Reconciler:
         gateway=house.gateway,
         operations=product.operations,
         activity=product.activity,
+        meters=house.meters,
         tasks=house.tasks,
     )
 

@@ -110,6 +110,21 @@ def test_the_oldest_files_go_and_the_rest_is_read_with_true_numbers(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2000
 
 
+def test_a_sealed_journal_is_gone_on_with_in_another_file_unless_it_is_small(tmp_path):
+    for name, count in (("large", 4000), ("small", 40)):
+        payloads = [b"%099d\n" % number for number in range(count)]
+        writer = fill(tmp_path / name, payloads)
+        writer.seal()
+        writer.close()
+        assert JournalReader(tmp_path / name).next_seq == count + 1
+        again = JournalWriter.open(str(tmp_path / name))
+        assert again.next_seq == count + 1
+        again.append(2, b"more\n")
+        again.close()
+        assert whole(JournalReader(tmp_path / name)) == b"".join([*payloads, b"more\n"])
+        assert len(list((tmp_path / name).iterdir())) == (2 if name == "large" else 1)
+
+
 def test_files_past_their_age_go(tmp_path):
     fill(tmp_path, [b"x" * 500 + b"\n"] * 10, segment_bytes=1000).close()
     for path in tmp_path.iterdir():

@@ -381,3 +381,12 @@ def test_a_file_that_vanishes_while_it_is_renamed_from_many_threads_is_only_ever
     for thread in threads:
         thread.join()
     assert len(wins) == 1
+
+
+def test_a_large_durable_upload_goes_to_the_disk_while_it_comes(jail: Jail, root: Path) -> None:
+    part = os.urandom(1 << 20)
+    with jail.begin_write("large") as upload:
+        for _ in range(20):
+            upload.write(part)
+        upload.commit()
+    assert (root / "large").read_bytes() == part * 20

@@ -129,3 +129,18 @@ sandbox.enter({{'visible': [['{open_folder}', 'ro']], 'hide': ['/opt']}}, {UID},
     await server.start([PYTHON, "-I", "-S", "-c", script], env=environment)
     await server.exited()
     assert server.output().decode().startswith("note other servers' files are not hidden from this one: ")
+
+
+async def test_its_user_has_a_name_which_only_the_game_sees(server, data):
+    own = data / "servers" / "one"
+    line = f"server-7:x:{UID}:{UID}::{own}:/bin/sh"
+    isolation = {"visible": [[str(own), "rw"]], "hide": [str(data)], "user": line}
+    lines = await shown(
+        server,
+        "whoami; echo ~server-7; ls /tmp | wc -l; echo x >> /etc/passwd || echo refused",
+        isolation,
+        cwd=str(own),
+    )
+    assert lines[:2] == ["server-7", str(own)] and lines[-1] == "refused" and int(lines[2]) > 0
+    assert "server-7" not in Path("/etc/passwd").read_text()
+    assert server.state["notes"] == []

@@ -66,6 +66,21 @@ def until(found: Callable[[], Usage | None]) -> Usage:
     raise AssertionError("not seen in time")
 
 
+def test_some_trees_are_read_alone_and_new_children_of_the_others_stay_theirs() -> None:
+    with started(GAME, "0") as one, started(GAME, "0") as two:
+        for game in (one, two):
+            assert game.stdout is not None
+            game.stdout.readline()
+            game.stdout.readline()
+        table: ProcessTable[str] = ProcessTable()
+        trees = {"one": Tree(one.pid), "two": Tree(two.pid)}
+        assert {key: usage.processes for key, usage in table.read(trees).items()} == {"one": 2, "two": 2}
+        for _ in range(2):
+            assert {key: usage.processes for key, usage in table.read(trees, ["two"]).items()} == {"two": 2}
+        assert {key: usage.processes for key, usage in table.read(trees).items()} == {"one": 2, "two": 2}
+        assert table.read({"two": trees["two"]}, ["one"]) == {}
+
+
 def test_a_game_and_its_children_are_one_tree() -> None:
     with started(GAME, "0.3") as game:
         assert game.stdout is not None

@@ -1,6 +1,9 @@
 """The sampler over this very process as the game."""
 
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +16,18 @@ from innkeeper.node.samples.processes import Tree
 from innkeeper.node.samples.sampler import Running, Sampler
 from innkeeper.wire.messages import Samples
 
-NODE, SERVER = UUID(int=1), UUID(int=2)
+NODE, SERVER, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
+
+
+@contextmanager
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that does nothing."""
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class FakeClock:
@@ -37,6 +51,7 @@ class Inn:
         self.running = [Running(uuid=SERVER, tree=Tree(os.getpid()), players=3)]
         self.published: list[Samples] = []
         self.walks = 0
+        self.ticks: dict[UUID, float] = {}
         self.broken = False
         self.sampler = Sampler(
             node=NODE,
@@ -44,6 +59,7 @@ class Inn:
             running=lambda: self.running,
             disk_usage=self.walk,
             publish=self.publish,
+            tick_ms=lambda server: self.ticks.get(server),
         )
 
     def walk(self, server: UUID) -> int:
@@ -75,6 +91,24 @@ async def test_cpu_is_averaged_since_the_sample_before(inn: Inn) -> None:
     assert 20 <= second.cpu_percent <= 60
     assert (second.uuid, second.players, second.processes >= 1) == (SERVER, 3, True)
     assert second.memory_bytes > 10 * 1024 * 1024
+
+
+async def test_who_is_looked_at_closely_is_sampled_more_often_and_nobody_is_twice_at_once(inn: Inn) -> None:
+    with sleeping() as other:
+        inn.running.append(Running(uuid=OTHER, tree=Tree(other.pid), players=0))
+        await inn.sampler.tick()
+        for seconds, only in ((1, [SERVER]), (1, [SERVER]), (0, [SERVER]), (0.1, None), (1, None)):
+            inn.clock.seconds += seconds
+            await inn.sampler.tick(only)
+    taken = [{sample.uuid for sample in samples.servers} for samples in inn.published]
+    assert taken == [{SERVER, OTHER}, {SERVER}, {SERVER}, {OTHER}, {SERVER, OTHER}]
+    assert all(sample.memory_bytes > 0 for samples in inn.published for sample in samples.servers)
+
+
+async def test_a_tick_time_is_told_with_the_sample(inn: Inn) -> None:
+    inn.ticks[SERVER] = 48.5
+    await inn.sampler.tick()
+    assert inn.published[-1].servers[0].tick_ms == 48.5
 
 
 async def test_nothing_is_published_while_nothing_runs(inn: Inn) -> None:

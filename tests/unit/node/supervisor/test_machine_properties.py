@@ -40,6 +40,7 @@ from innkeeper.node.supervisor.events import (
     PrepareRefused,
     ReadySeen,
     Rules,
+    RunsTold,
     SavingSeen,
     SlotGranted,
     StopAsked,
@@ -69,6 +70,10 @@ class World(RuleBasedStateMachine):
         self.given: set[UUID] = set()
         self.ended: dict[UUID, int] = {}
         self.runs = 0
+        self.lived: dict[str, int] = {}
+        """Runs whose process was born, and when."""
+        self.told: list[str] = []
+        """Runs whose end the panel has acknowledged."""
 
     def tell(self, event: Event) -> list[Command]:
         self.now_us += 1
@@ -147,7 +152,16 @@ class World(RuleBasedStateMachine):
     @rule(succeeds=st.booleans())
     def launch_ends(self, succeeds: bool) -> None:
         self.process = "alive" if succeeds else "none"
+        if succeeds:
+            self.lived[self.run_id] = self.now_us + 1
         self.tell(Launched(7) if succeeds else LaunchFailed("no such file"))
+
+    @rule()
+    def panel_acknowledges(self) -> None:
+        runs = [run.run_id for run in self.machine.memory.runs]
+        self.told += runs
+        self.tell(RunsTold(frozenset(runs)))
+        assert self.machine.memory.runs == []
 
     @precondition(lambda self: self.process == "alive")
     @rule(event=st.sampled_from([ReadySeen(), SavingSeen(), StopAsked()]))
@@ -177,14 +191,18 @@ class World(RuleBasedStateMachine):
         self.timers.clear()
         launched = self.process == "launching" and happened
         remembered, self.process = self.process, "alive" if self.process == "alive" or launched else "none"
+        if launched:
+            self.lived[self.run_id] = self.now_us
+        began = self.lived.get(self.run_id) if self.process == "alive" else None
         if host:
             self.process = "none"
-            self.tell(HostBooted(wanted))
+            self.tell(HostBooted(wanted, began, began))
         elif self.process == "alive" and not dies:
-            self.tell(Adopted(self.run_id, 7, 1))
+            assert began is not None
+            self.tell(Adopted(self.run_id, 7, began))
         elif self.process == "alive":
             self.process = "none"
-            self.tell(Exited(1, None) if known else KeeperLost("killed"))
+            self.tell(Exited(1, None, began, began) if known else KeeperLost("killed", began, began))
         else:
             self.tell(LaunchFailed("no such file") if remembered == "launching" and dies else NothingFound())
 
@@ -212,6 +230,14 @@ class World(RuleBasedStateMachine):
             assert self.works & {"prepare", "slot"}
         if phase in ("stopping", "saving", "restarting") and self.process == "alive":
             assert self.timers & {"stop", "kill"}
+
+    @invariant()
+    def every_run_is_told_once_from_its_birth_to_its_end(self) -> None:
+        waiting = {run.run_id: run for run in self.machine.memory.runs}
+        ended = set(self.lived) - ({self.run_id} if self.process == "alive" else set())
+        assert sorted([*self.told, *waiting]) == sorted(ended)
+        for run_id, run in waiting.items():
+            assert self.lived[run_id] == run.started_us <= run.ended_us <= self.now_us
 
     @invariant()
     def every_order_is_known_or_has_ended_once(self) -> None:

@@ -89,6 +89,18 @@ async def create_ticket(tickets: TicketsHere, actor: Asker, record: Reached) -> 
     return views.TicketView(*tickets.issue(actor, record.server.uuid))
 
 
+@post(
+    "/servers/{server:uuid}/console/share",
+    opt=on_server(ServerPermission.CONSOLE_READ),
+    tags=["console"],
+    status_code=200,
+)
+async def share_log(product: House, actor: Asker, record: Reached) -> views.SharedLogView:
+    """Upload the log, freed of addresses and tokens, to where people can be shown it; the same log only once."""
+    shared = await product.sharing.share(actor, record)
+    return views.SharedLogView(shared.id, shared.url, shared.raw)
+
+
 @websocket("/servers/{server:uuid}/console/stream", opt=on_server(ServerPermission.CONSOLE_READ))
 async def stream(
     streams: StreamsHere,
@@ -110,4 +122,4 @@ def _lines(blocks: list[Block]) -> list[views.LineView]:
     return found
 
 
-HANDLERS = [read_console, search_console, command, create_ticket, stream]
+HANDLERS = [read_console, search_console, command, share_log, create_ticket, stream]

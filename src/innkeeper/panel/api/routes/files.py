@@ -1,6 +1,7 @@
 """Files of a server, streamed both ways: none is ever held in memory whole."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -144,14 +145,15 @@ async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _exactly(parts: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+async def _exactly(parts: AsyncGenerator[bytes, None], size: int) -> AsyncIterator[bytes]:
     """Give out `size` bytes and no more; a file that became shorter breaks the transfer off."""
     left = size
-    async for part in parts:
-        yield part[:left]
-        left -= len(part)
-        if left <= 0:
-            return
+    async with aclosing(parts):
+        async for part in parts:
+            yield part[:left]
+            left -= len(part)
+            if left <= 0:
+                return
     if left > 0:
         log.warning("api.file.became_shorter", missing_bytes=left)
         raise FileBecameShorter

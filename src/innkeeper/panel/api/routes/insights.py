@@ -1,4 +1,4 @@
-"""What is seen of servers and was done with them: players, samples, activity."""
+"""What is seen of servers and was done with them: samples, activity."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
 from innkeeper.core.activity.model import Activity
-from innkeeper.core.servers.model import OnlinePlayer, Usage
+from innkeeper.core.servers.model import Usage
 from innkeeper.kit.clock import from_microseconds, microseconds
 from innkeeper.kit.pages import DEFAULT_PAGE, MAX_PAGE, BadCursor, Page, decode_integer_cursor, encode_cursor
 from innkeeper.panel.api import views
@@ -19,12 +19,6 @@ from innkeeper.panel.http.needs import on_server, signed_in
 from innkeeper.panel.product import Product
 
 _SHOWN = timedelta(hours=1)
-
-
-@get("/servers/{server:uuid}/players", opt=on_server(ServerPermission.PLAYERS_READ), tags=["players"])
-async def list_players(record: Reached) -> views.ListView[OnlinePlayer]:
-    """List who is on a server now."""
-    return views.ListView(list(record.live.players))
 
 
 @get("/servers/{server:uuid}/samples", opt=on_server(ServerPermission.METRICS_READ), tags=["metrics"])
@@ -80,4 +74,4 @@ def _activity(product: Product, actor: Actor, page: Page[Activity]) -> views.Lis
     return views.ListView(items, page.next)
 
 
-HANDLERS = [list_players, list_samples, list_server_activity, list_activity]
+HANDLERS = [list_samples, list_server_activity, list_activity]

@@ -23,8 +23,10 @@ from innkeeper.panel.api.params import (
     ChangeServer,
     CreateServer,
     Cursor,
+    Extend,
     Limit,
     PutGrant,
+    Start,
     Suspend,
     Wait,
 )
@@ -95,9 +97,12 @@ async def delete_server(
     status_code=202,
     response_headers=_LOCATION,
 )
-async def start(product: House, actor: Asker, record: Reached, wait: Wait = None) -> Response[views.OperationView]:
-    """Start a stopped server."""
-    return await _accepted(product, await product.servers.start(actor, record), wait)
+async def start(
+    product: House, actor: Asker, record: Reached, data: JSONBody[Start | None] = None, wait: Wait = None
+) -> Response[views.OperationView]:
+    """Start a stopped server; with `own_credits` one pays for it oneself."""
+    own_credits = data is not None and data.own_credits
+    return await _accepted(product, await product.servers.start(actor, record, own_credits=own_credits), wait)
 
 
 @post(
@@ -134,6 +139,12 @@ async def restart(product: House, actor: Asker, record: Reached, wait: Wait = No
 async def kill(product: House, actor: Asker, record: Reached, wait: Wait = None) -> Response[views.OperationView]:
     """End a server at once, whatever it is doing."""
     return await _accepted(product, await product.servers.kill(actor, record), wait)
+
+
+@post("/servers/{server:uuid}/extend", opt=on_server(ServerPermission.START), tags=["power"], status_code=200)
+async def extend(product: House, actor: Asker, record: Reached, data: JSONBody[Extend]) -> views.KeptView:
+    """Keep a running server for longer, though nobody plays."""
+    return views.KeptView(await product.idling.extend(actor, record, data.seconds))
 
 
 @post(
@@ -251,6 +262,7 @@ HANDLERS = [
     change_server,
     delete_server,
     start,
+    extend,
     stop,
     restart,
     kill,

@@ -13,9 +13,18 @@ from innkeeper.panel.dialects.exaroton.auth import Door, dependencies
 from innkeeper.panel.dialects.exaroton.errors import rendered
 from innkeeper.panel.dialects.exaroton.fast import FastReads
 from innkeeper.panel.dialects.exaroton.ids import Ids
-from innkeeper.panel.dialects.exaroton.routes import JSON, AccountRoutes, ServerRoutes
-from innkeeper.panel.dialects.exaroton.stream import KEEP_ALIVE_S, ServerStream
-from innkeeper.panel.dialects.exaroton.views import Views, failure
+from innkeeper.panel.dialects.exaroton.replies import JSON, failure
+from innkeeper.panel.dialects.exaroton.routes.account import AccountRoutes
+from innkeeper.panel.dialects.exaroton.routes.configs import ConfigRoutes
+from innkeeper.panel.dialects.exaroton.routes.files import FileRoutes
+from innkeeper.panel.dialects.exaroton.routes.options import OptionRoutes
+from innkeeper.panel.dialects.exaroton.routes.playerlists import PlayerListRoutes
+from innkeeper.panel.dialects.exaroton.routes.pools import PoolRoutes
+from innkeeper.panel.dialects.exaroton.routes.servers import ServerRoutes
+from innkeeper.panel.dialects.exaroton.streams.figures import FIRST_FIGURE_S
+from innkeeper.panel.dialects.exaroton.streams.places import MAX_SOCKETS, Places
+from innkeeper.panel.dialects.exaroton.streams.socket import KEEP_ALIVE_S, ServerSocket
+from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.fast import FastApplication
 from innkeeper.panel.http.needs import Needs, on_server
 from innkeeper.panel.product import Product
@@ -23,19 +32,36 @@ from innkeeper.panel.product import Product
 log = get_logger(__name__)
 
 
-def exaroton_application(product: Product, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastApplication:
-    """Return the application for paths below `/v1`; a WebSocket silent for `keep_alive_s` says that it lives."""
+ROUTES = (AccountRoutes, ServerRoutes, OptionRoutes, PlayerListRoutes, FileRoutes, ConfigRoutes, PoolRoutes)
+
+
+def exaroton_application(
+    product: Product,
+    *,
+    keep_alive_s: float = KEEP_ALIVE_S,
+    first_figure_s: float = FIRST_FIGURE_S,
+    most_sockets: int = MAX_SOCKETS,
+) -> FastApplication:
+    """Return the application for paths below `/v1`.
+
+    A WebSocket silent for `keep_alive_s` says that it lives; a figure that has not come after `first_figure_s` is one
+    that the game does not have; an account has at most `most_sockets` sockets.
+    """
     ids = Ids(product)
     views = Views(product, ids)
     door = Door(product, ids)
+    places = Places(most_sockets)
 
     @websocket("/servers/{server:str}/websocket", opt=on_server(ServerPermission.VIEW))
     async def stream(socket: WebSocket[Any, Any, Any]) -> None:
         actor, record = socket.state.actor, socket.state.record
-        await ServerStream(socket, actor, record, product, views, ids, keep_alive_s=keep_alive_s).run()
+        with places.place(actor):
+            await ServerSocket(
+                socket, actor, record, product, views, ids, keep_alive_s=keep_alive_s, first_figure_s=first_figure_s
+            ).run()
 
     application = FastApplication(
-        [Router("/v1", route_handlers=[AccountRoutes, ServerRoutes, stream])],
+        [Router("/v1", route_handlers=[*ROUTES, stream])],
         guards=[door.check],
         dependencies=dependencies(product, views),
         exception_handlers={CoreError: refuse, HTTPException: refuse_http, Exception: confess},

@@ -5,6 +5,8 @@ it has none for a case, core's own.
 """
 
 from innkeeper.core.access.errors import PermissionIsMissing
+from innkeeper.core.billing.errors import NoSuchPool
+from innkeeper.core.console.errors import LogIsEmpty
 from innkeeper.core.errors import (
     Conflict,
     CoreError,
@@ -46,6 +48,8 @@ TEXT: dict[type[CoreError], str] = {
     NoSuchServer: "Server not found",
     ServerIsDeleted: "Server not found",
     FileNotFound: "File not found",
+    LogIsEmpty: "Log file is empty or does not exist",
+    NoSuchPool: "Credit pool not found",
     ServerIsNotStopped: "Server is not offline",
     ServerIsNotRunning: "Server is not online",
     ServerIsStarting: "Server is already starting",

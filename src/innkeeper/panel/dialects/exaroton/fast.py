@@ -7,7 +7,8 @@ from litestar.types import HTTPScope
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.panel.dialects.exaroton.ids import Ids
-from innkeeper.panel.dialects.exaroton.views import Views, success
+from innkeeper.panel.dialects.exaroton.replies import success
+from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.fast import key_of
 from innkeeper.panel.product import Product
 

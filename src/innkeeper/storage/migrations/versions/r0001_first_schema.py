@@ -17,6 +17,7 @@ def upgrade() -> None:
     _nodes_and_servers()
     _sharing()
     _history()
+    _billing()
 
 
 def _accounts_and_access() -> None:
@@ -124,6 +125,10 @@ def _nodes_and_servers() -> None:
         sa.Column("limits", sa.Text(), nullable=False),
         sa.Column("crash", sa.Text(), nullable=False),
         sa.Column("autostart", sa.Boolean(), nullable=False),
+        sa.Column("idle_stop_minutes", sa.Integer(), nullable=True),
+        sa.Column("keep_until", sa.BigInteger(), nullable=True),
+        sa.Column("pool_id", BIG, nullable=True),
+        sa.Column("paid_by", BIG, nullable=True),
         sa.Column("power", sa.Text(), nullable=False),
         sa.Column("suspended", sa.Boolean(), nullable=False),
         sa.Column("suspended_reason", sa.Text(), nullable=True),
@@ -254,4 +259,121 @@ def _history() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
+    )
+
+
+def _billing() -> None:
+    op.create_table(
+        "ledgers",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("pool_id", BIG, nullable=True),
+        sa.Column("balance", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ledgers")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_ledgers_pool_id"), "ledgers", ["pool_id"], unique=False)
+    op.create_table(
+        "ledger_transactions",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("actor_id", BIG, nullable=True),
+        sa.Column("server_id", BIG, nullable=True),
+        sa.Column("meter_id", BIG, nullable=True),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transactions")),
+        sa.UniqueConstraint("key", name=op.f("uq_ledger_transactions_key")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_ledger_transactions_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_ledger_transactions_meter_id_id",
+        "ledger_transactions",
+        ["meter_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("meter_id IS NOT NULL"),
+        postgresql_where=sa.text("meter_id IS NOT NULL"),
+    )
+    op.create_table(
+        "ledger_entries",
+        sa.Column("ledger", sa.Text(), nullable=False),
+        sa.Column("transaction_id", BIG, nullable=False),
+        sa.Column("amount", BIG, nullable=False),
+        sa.ForeignKeyConstraint(["ledger"], ["ledgers.name"], name=op.f("fk_ledger_entries_ledger")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["ledger_transactions.id"], name=op.f("fk_ledger_entries_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("ledger", "transaction_id", name=op.f("pk_ledger_entries")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_ledger_entries_transaction_id"), "ledger_entries", ["transaction_id"], unique=False)
+    op.create_table(
+        "prices",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("amount", BIG, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", BIG, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prices")),
+        sqlite_autoincrement=True,
+    )
+    _pools_and_meters()
+
+
+def _pools_and_meters() -> None:
+    op.create_table(
+        "pools",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner_id", BIG, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["owner_id"], ["accounts.id"], name=op.f("fk_pools_owner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_pools_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_pools_owner_id"), "pools", ["owner_id"], unique=False)
+    op.create_table(
+        "pool_members",
+        sa.Column("pool_id", BIG, nullable=False),
+        sa.Column("account_id", BIG, nullable=False),
+        sa.Column("joined_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_pool_members_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_pool_members_pool_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("pool_id", "account_id", name=op.f("pk_pool_members")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_pool_members_account_id"), "pool_members", ["account_id"], unique=False)
+    op.create_table(
+        "meters",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("payer_account_id", BIG, nullable=True),
+        sa.Column("payer_pool_id", BIG, nullable=True),
+        sa.Column("price", BIG, nullable=False),
+        sa.Column("memory_mib", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("billed_until", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("warned", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meters")),
+        sa.UniqueConstraint("server_id", "run_id", name=op.f("uq_meters_server_id_run_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_meters_open",
+        "meters",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
     )

@@ -1,4 +1,4 @@
-"""exaroton's REST routes. Every path is served with and without a trailing slash, never redirected."""
+"""exaroton's routes of servers: what they are, their power, their console and their log."""
 
 from typing import Any
 
@@ -6,19 +6,18 @@ import msgspec
 from litestar import Controller, Request, Response, get, post, route
 
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.console.model import Block
-from innkeeper.kit.terminal import plain
+from innkeeper.core.console.sharing import log_text
 from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
-from innkeeper.panel.dialects.exaroton.views import LogView, success
+from innkeeper.panel.dialects.exaroton.replies import JSON, reply, show
+from innkeeper.panel.dialects.exaroton.shapes import LogView, SharedLogView
 from innkeeper.panel.http.bodies import read_json
 from innkeeper.panel.http.needs import on_server, signed_in
 
-JSON = "application/json"
 LOG_LINES = 50_000
 
 
 class StartBody(msgspec.Struct):
-    """The body of a start; `useOwnCredits` matters only where somebody pays."""
+    """The body of a start."""
 
     useOwnCredits: bool = False
 
@@ -27,18 +26,10 @@ class CommandBody(msgspec.Struct):
     command: str
 
 
-def reply(data: bytes, status: int = 200) -> Response[bytes]:
-    """Return an envelope around data that is already JSON; the content type is exact, clients compare it."""
-    return Response(success(data), status_code=status, media_type=JSON)
+class ExtendBody(msgspec.Struct):
+    """For how many seconds more."""
 
-
-class AccountRoutes(Controller):
-    """What concerns the account itself."""
-
-    @get("/account", opt=signed_in())
-    async def get_account(self, actor: Asker, views: Shown) -> Response[bytes]:
-        """Return the account. ref: Get account info."""
-        return reply(msgspec.json.encode(views.account(actor.account)))
+    time: int
 
 
 class ServerRoutes(Controller):
@@ -56,26 +47,28 @@ class ServerRoutes(Controller):
         """Return one server. ref: Get a server."""
         return reply(views.encoded(record, shared=record.server.owner_id != actor.account.id))
 
+    # -- power ------------------------------------------------------------------------------------------------------
+
     @get("/{server:str}/start", opt=on_server(ServerPermission.START))
     async def start(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Start the server. ref: Start a server."""
         await product.servers.start(actor, record)
-        return reply(b'"Server is starting"')
+        return show("Server is starting")
 
     @post("/{server:str}/start", opt=on_server(ServerPermission.START))
     async def start_paying(
         self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House
     ) -> Response[bytes]:
         """Start the server with own credits or not. ref: Start a server with own credits."""
-        await read_json(request, StartBody, empty=b"{}")
-        await product.servers.start(actor, record)
-        return reply(b'"Server is starting"')
+        body = await read_json(request, StartBody, empty=b"{}")
+        await product.servers.start(actor, record, own_credits=body.useOwnCredits)
+        return show("Server is starting")
 
     @route("/{server:str}/stop", http_method=["GET", "POST"], status_code=200, opt=on_server(ServerPermission.STOP))
     async def stop(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Stop the server; by POST too, as a known client asks. ref: Stop a server."""
         await product.servers.stop(actor, record)
-        return reply(b'"Server is stopping"')
+        return show("Server is stopping")
 
     @route(
         "/{server:str}/restart", http_method=["GET", "POST"], status_code=200, opt=on_server(ServerPermission.RESTART)
@@ -83,7 +76,18 @@ class ServerRoutes(Controller):
     async def restart(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Restart the server; by POST too. ref: Restart a server."""
         await product.servers.restart(actor, record)
-        return reply(b'"Server is restarting"')
+        return show("Server is restarting")
+
+    @post("/{server:str}/extend-time", opt=on_server(ServerPermission.START))
+    async def extend_time(
+        self, request: Request[Any, Any, Any], actor: Asker, record: Reached, product: House
+    ) -> Response[bytes]:
+        """Keep the server for longer, though nobody plays. ref: the npm client's `extendStopTime`."""
+        body = await read_json(request, ExtendBody)
+        await product.idling.extend(actor, record, body.time)
+        return show("Stop time extended")
+
+    # -- console ----------------------------------------------------------------------------------------------------
 
     @post("/{server:str}/command", opt=on_server(ServerPermission.CONSOLE_WRITE))
     async def command(
@@ -92,15 +96,16 @@ class ServerRoutes(Controller):
         """Type a command on the console. ref: Execute a server command."""
         body = await read_json(request, CommandBody)
         await product.console.command(actor, record, body.command.rstrip("\r\n"))
-        return reply(b'"Command executed"')
+        return show("Command executed")
 
     @get("/{server:str}/logs", opt=on_server(ServerPermission.CONSOLE_READ))
     async def logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Return the newest console lines as one text. ref: Get a server log."""
         text = log_text(await product.console.last_lines(actor, record, LOG_LINES))
-        return reply(msgspec.json.encode(LogView(text or None)))
+        return show(LogView(text or None))
 
-
-def log_text(blocks: list[Block]) -> str:
-    """Return console lines as a log file has them: no colours, a line end each."""
-    return "".join(f"{plain(line)}\n" for block in blocks for line in block.lines())
+    @get("/{server:str}/logs/share", opt=on_server(ServerPermission.CONSOLE_READ))
+    async def share_logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
+        """Share the log, freed of addresses and tokens. ref: Upload a server log to mclo.gs."""
+        shared = await product.sharing.share(actor, record)
+        return show(SharedLogView(shared.id, shared.url, shared.raw))

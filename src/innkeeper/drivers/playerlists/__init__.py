@@ -1,0 +1,1 @@
+"""Player lists, one module a format."""
