@@ -1,5 +1,7 @@
 """What may be done with a console: follow it, read back, search it, type a command."""
 
+from collections import deque
+
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
@@ -59,6 +61,23 @@ class ConsoleService:
             return []
         first = lines.blocks[-1].last_seq - count
         return [part for block in lines.blocks if (part := block.after(first)) is not None]
+
+    async def newest(self, actor: Actor, record: Record, *, last: int, lines: int, most_bytes: int) -> list[Block]:
+        """Return what holds the newest lines up to the line `last`: `lines` at most, and about `most_bytes` of them.
+
+        As many reads as that takes, where `last_lines` gives what fits one message; needs `console.read`.
+        """
+        found: deque[Block] = deque()
+        after: int | None = max(0, last - lines)
+        size = 0
+        while after is not None and after < last:
+            blocks, after = await self.read(actor, record, after, last - after)
+            for block in blocks:
+                found.append(block)
+                size += len(block.payload)
+                while size > most_bytes and len(found) > 1:
+                    size -= len(found.popleft().payload)
+        return list(found)
 
     async def last_seq(self, actor: Actor, record: Record) -> int:
         """Return the number of the newest line, 0 where there is none; needs `console.read`."""

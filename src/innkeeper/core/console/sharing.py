@@ -93,7 +93,8 @@ class LogSharing:
             if known is not None:
                 return known
             async with self._uploading:
-                text = await in_thread(shareable, await self._newest(actor, record, last))
+                blocks = await self._console.newest(actor, record, last=last, lines=MAX_LINES, most_bytes=MAX_BYTES)
+                text = await in_thread(shareable, blocks)
                 if not text.strip():
                     raise LogIsEmpty
                 shared = await uploader.upload(text)
@@ -103,20 +104,6 @@ class LogSharing:
                     work, actor, "console.shared", server_id=server_id, data={"id": shared.id, "url": shared.url}
                 )
             return shared
-
-    async def _newest(self, actor: Actor, record: Record, last: int) -> list[Block]:
-        """Return what holds the newest lines up to the line `last`, no more of it than may be shared."""
-        found: deque[Block] = deque()
-        after: int | None = max(0, last - MAX_LINES)
-        size = 0
-        while after is not None and after < last:
-            blocks, after = await self._console.read(actor, record, after, last - after)
-            for block in blocks:
-                found.append(block)
-                size += len(block.payload)
-                while size > MAX_BYTES and len(found) > 1:
-                    size -= len(found.popleft().payload)
-        return list(found)
 
     def _known(self, server_id: int, last: int) -> SharedLog | None:
         seq, at, shared = self._shared.get(server_id, (0, self._clock.now(), None))

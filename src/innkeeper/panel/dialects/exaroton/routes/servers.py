@@ -6,14 +6,13 @@ import msgspec
 from litestar import Controller, Request, Response, get, post, route
 
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.console.sharing import log_text
+from innkeeper.core.console.sharing import MAX_BYTES, MAX_LINES, log_text
+from innkeeper.kit.tasks import in_thread
 from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.exaroton.replies import JSON, reply, show
 from innkeeper.panel.dialects.exaroton.shapes import LogView, SharedLogView
 from innkeeper.panel.http.bodies import read_json
 from innkeeper.panel.http.needs import on_server, signed_in
-
-LOG_LINES = 50_000
 
 
 class StartBody(msgspec.Struct):
@@ -101,8 +100,9 @@ class ServerRoutes(Controller):
     @get("/{server:str}/logs", opt=on_server(ServerPermission.CONSOLE_READ))
     async def logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Return the newest console lines as one text. ref: Get a server log."""
-        text = log_text(await product.console.last_lines(actor, record, LOG_LINES))
-        return show(LogView(text or None))
+        last = await product.console.last_seq(actor, record)
+        blocks = await product.console.newest(actor, record, last=last, lines=MAX_LINES, most_bytes=MAX_BYTES)
+        return await in_thread(lambda: show(LogView(log_text(blocks) or None)))
 
     @get("/{server:str}/logs/share", opt=on_server(ServerPermission.CONSOLE_READ))
     async def share_logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
