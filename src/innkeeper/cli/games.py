@@ -1,6 +1,7 @@
-"""`innkeeper players`, `innkeeper config`, and of `innkeeper servers`: extend, share-log, manage."""
+"""`innkeeper players`, `innkeeper config`, and of `innkeeper servers`: extend, share-log, figures, manage."""
 
 import json
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import typer
 from innkeeper.cli.call import Call, verb
 from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import ServerName, find_server
-from innkeeper.cli.output import moment
+from innkeeper.cli.output import moment, size
 from innkeeper.cli.servers import servers
 from innkeeper.cli.values import assignments
 
@@ -115,6 +116,29 @@ def share_log(call: Call, server: ServerName) -> None:
     item = find_server(call.client, server)
     shared = call.client.post(f"/servers/{item['id']}/console/share")
     call.out.result(shared, shared["url"])
+
+
+@verb(servers, "figures")
+def figures(
+    call: Call,
+    server: ServerName,
+    tick: Annotated[bool, typer.Option("--tick", help="Ask the game for its tick time, too.")] = False,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="End after so many.")] = None,
+) -> None:
+    """Follow what a running server uses, a line a second; Ctrl-C leaves."""
+    from innkeeper.cli.watching import usages
+
+    item = find_server(call.client, server)
+    for usage in islice(usages(call.client, item["id"], tick=tick), count):
+        facts = {
+            "cpu": f"{usage['cpu_percent']:.0f} %",
+            "memory": size(usage["memory_bytes"]),
+            "heap": size(usage["heap_bytes"]),
+            "tick": f"{usage['tick_ms']:.2f} ms" if usage["tick_ms"] is not None else None,
+            "players": usage["players"],
+        }
+        words = "  ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
+        call.out.result(usage, f"{moment(usage['at'])}  {words}")
 
 
 @verb(servers, "manage")

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from innkeeper.cli.client import HEADERS, LOOPBACK, PREFIX, Client, why_not_connected
 from innkeeper.cli.failures import CommandFailed, NotConnected
+from innkeeper.cli.profiles import Place
 from innkeeper.kit.tasks import in_thread
 
 MAX_FRAME = 16 * 1024 * 1024
@@ -70,6 +71,22 @@ class Back(msgspec.Struct, frozen=True):
 
 
 Event = Lines | Seen | Skipped | Refused | Lost | Back
+
+
+def opening(place: Place, path: str, query: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the address of a stream of the API, and what opens it: arguments of websockets' `connect`."""
+    parts = urlsplit(place.url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    address = urlunsplit((scheme, parts.netloc, f"{parts.path}{PREFIX}{path}", urlencode(query), ""))
+    headers = {"X-Innkeeper-Client": HEADERS["X-Innkeeper-Client"], "Authorization": f"Bearer {place.key or ''}"}
+    return address, {
+        "additional_headers": headers,
+        "user_agent_header": HEADERS["User-Agent"],
+        "max_size": MAX_FRAME,
+        "open_timeout": _OPEN_S,
+        "close_timeout": 2,
+        "proxy": None if parts.hostname in LOOPBACK else True,
+    }
 
 
 class ConsoleStream:
@@ -150,25 +167,9 @@ class ConsoleStream:
                 raise
 
     def _connect(self) -> connect:
-        place = self._client.place
-        parts = urlsplit(place.url)
         query = {"resume_from": self._last} if self._last is not None else {"tail": self._tail}
-        path = f"{parts.path}{PREFIX}{self._path}/stream"
-        address = urlunsplit(("wss" if parts.scheme == "https" else "ws", parts.netloc, path, urlencode(query), ""))
-        headers: Mapping[str, str] = {
-            "X-Innkeeper-Client": HEADERS["X-Innkeeper-Client"],
-            "Authorization": f"Bearer {place.key or ''}",
-        }
-        proxy: Any = None if parts.hostname in LOOPBACK else True
-        return connect(
-            address,
-            additional_headers=headers,
-            user_agent_header=HEADERS["User-Agent"],
-            max_size=MAX_FRAME,
-            open_timeout=_OPEN_S,
-            close_timeout=2,
-            proxy=proxy,
-        )
+        address, options = opening(self._client.place, f"{self._path}/stream", query)
+        return connect(address, **options)
 
     async def _frames(self, socket: ClientConnection) -> AsyncIterator[Event | None]:
         """Give what comes over one connection; None when it stands."""

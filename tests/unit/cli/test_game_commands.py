@@ -50,6 +50,12 @@ async def test_a_pool_is_made_filled_and_pays(inn: Inn) -> None:
     assert (await inn.run("pools", "delete", "friends", "--yes")).code == 0
 
 
+async def test_figures_of_a_server_that_does_not_run_are_refused_in_the_apis_words(inn: Inn) -> None:
+    await inn.house.server(name="camp")
+    ran = await inn.run("servers", "figures", "camp", "-n", "1")
+    assert (ran.code, ran.err) == (1, "innkeeper: The server is not running.\n")
+
+
 @pytest.mark.parametrize(("text", "amount"), [("1", 1_000_000), ("0.000001", 1), ("-2.5", -2_500_000)])
 def test_credits_are_written_and_read_exactly(text: str, amount: int) -> None:
     assert micro(text) == amount
