@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,9 +18,9 @@ import typer
 from innkeeper.cli.call import Call, verb
 from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import ServerName, find_server
-from innkeeper.cli.output import note, write
+from innkeeper.cli.output import console_line, note, write
 from innkeeper.cli.servers import Limit, servers
-from innkeeper.cli.text import coloured, plain
+from innkeeper.cli.text import plain
 from innkeeper.cli.values import instant
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def search(
         call.out.document(found)
         return
     for line in found:
-        write(shown(line["text"], line["time"]))
+        write(console_line(line["text"], line["time"]))
     if not found:
         raise CommandFailed(f"{item['name']} has not said {text!r}.", code="not_found", kind="not_found")
     if after is not None:
@@ -104,7 +103,7 @@ def logs(
         call.out.document(found)
         return
     for line in found:
-        write(shown(line["text"], line["time"] if times else None))
+        write(console_line(line["text"], line["time"] if times else None))
 
 
 @verb(servers, "console")
@@ -135,12 +134,6 @@ def console(
     asyncio.run(
         _pipe(call, item, tail=tail or 0, times=times, reads_input=reads_input, until=until, timeout_s=timeout_s)
     )
-
-
-def shown(text: str, at: str | None) -> str:
-    """Return a console line for standard output: coloured on a terminal, with its time where that is given."""
-    safe = coloured(text) if sys.stdout.isatty() else plain(text)
-    return f"{datetime.fromisoformat(at).astimezone():%H:%M:%S} {safe}" if at else safe
 
 
 async def _pipe(
@@ -235,7 +228,7 @@ class Pipe:
         if self._call.out.as_json:
             write(json.dumps({"seq": line.seq, "time": line.time, "text": line.text}))
         else:
-            write(shown(line.text, line.time if self._times else None))
+            write(console_line(line.text, line.time if self._times else None))
 
     async def _type(self) -> bool:
         """Type standard input, line by line; then wait for quiet. Say whether it is over with that."""

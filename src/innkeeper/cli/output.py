@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from innkeeper.cli.text import plain
+from innkeeper.cli.text import coloured, plain
 
 NONE = "-"
 
@@ -108,6 +108,12 @@ STATE_STYLES = {
     "done": "green",
     "online": "green",
 }
+
+
+def console_line(text: str, at: str | None) -> str:
+    """Return a console line for standard output: coloured on a terminal, with its time where that is given."""
+    safe = coloured(text) if sys.stdout.isatty() else plain(text)
+    return f"{datetime.fromisoformat(at).astimezone():%H:%M:%S} {safe}" if at else safe
 
 
 def moment(text: str | None) -> str | None:

@@ -16,8 +16,8 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from innkeeper.cli.call import Call
-from innkeeper.cli.console import shown
 from innkeeper.cli.failures import CommandFailed
+from innkeeper.cli.output import console_line
 from innkeeper.cli.stream import Back, ConsoleStream, Event, Lines, Lost, Refused, Seen, Skipped
 from innkeeper.cli.text import plain
 from innkeeper.kit.tasks import TaskSet
@@ -87,7 +87,9 @@ class Terminal:
     def _show(self, event: Event) -> None:
         match event:
             case Lines(lines):
-                sys.stdout.write("".join(shown(line.text, line.time if self._times else None) + "\n" for line in lines))
+                sys.stdout.write(
+                    "".join(console_line(line.text, line.time if self._times else None) + "\n" for line in lines)
+                )
             case Seen(state, reason):
                 if state != self._state:
                     self._say(f"{self._name} is {state}" + (f": {plain(reason)}" if reason else ""))
