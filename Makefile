@@ -30,8 +30,9 @@ setup: ## Make .venv with the locked packages and this project (PYTHON=… to ch
 	@tools/setup.sh
 
 .PHONY: setup-tests
-setup-tests: setup ## Install the npm packages that tests use as real clients
+setup-tests: setup ## Install what tests use besides: npm packages as real clients, a Java development kit
 	@tools/npm-ci.sh $(NPM_TESTS)
+	@tools/jdk.sh
 
 .PHONY: run
 run: setup ## Serve panel and node here; stops the game servers too (LISTEN=, DATA=, ARGS=)

@@ -1,5 +1,6 @@
 """The streams of exaroton's WebSocket by its real clients: consoles, figures of real games, a game's own management."""
 
+import shutil
 import sys
 from typing import Any
 
@@ -47,6 +48,8 @@ async def test_the_figures_of_a_real_minecraft_are_believable(each_npm: Exaroton
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def java(inn: Embedded) -> Server:
     """A game in a real Java virtual machine, running."""
+    if shutil.which("javac") is None:
+        pytest.skip("there is no Java development kit here")
     return await inn.api.create(package="jvm", name="java", port=free_port())
 
 
