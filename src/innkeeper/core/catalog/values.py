@@ -3,7 +3,6 @@
 Knows one value and its description at a time.
 """
 
-import re
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 from innkeeper.core.catalog.model import Property
 from innkeeper.core.servers.errors import PropertyIsInvalid
 from innkeeper.core.servers.model import PropertyValue
+from innkeeper.kit.lines import NOT_IN_A_LINE
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What no text of one line holds."""
 _MAX_STRING = 8192
 
 
@@ -53,7 +51,7 @@ def _within(item: Property, value: float, refuse: Callable[[str], PropertyIsInva
 
 
 def _checked_text(item: Property, value: str, refuse: Callable[[str], PropertyIsInvalid]) -> str:
-    if CONTROL.search(value):
+    if NOT_IN_A_LINE.search(value):
         raise refuse("must not hold control characters")
     if (item.min is not None and len(value) < item.min) or len(value) > (item.max or _MAX_STRING):
         raise refuse(f"has {int(item.min or 0)} to {int(item.max or _MAX_STRING)} characters")

@@ -12,6 +12,7 @@ from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import CommandIsInvalid, ServerIsNotRunning
 from innkeeper.core.servers.lifecycle import ALIVE
 from innkeeper.core.work import Works
+from innkeeper.kit.lines import NOT_IN_A_LINE
 
 MAX_COMMAND_BYTES = 4096
 MAX_TAIL = 10_000
@@ -119,10 +120,7 @@ def check_command(line: str) -> None:
     """Raise CommandIsInvalid unless `line` is one line that a game may be given."""
     if not line.strip() or len(line.encode("utf-8", "surrogatepass")) > MAX_COMMAND_BYTES:
         raise CommandIsInvalid
-    if any(
-        ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 or letter in "\u2028\u2029"
-        for letter in line
-    ):
+    if NOT_IN_A_LINE.search(line):
         raise CommandIsInvalid
 
 

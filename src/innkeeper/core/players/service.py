@@ -33,6 +33,7 @@ from innkeeper.core.servers.errors import ServerIsBusy, ServerIsNotRunning, Serv
 from innkeeper.core.servers.lifecycle import ALIVE, State
 from innkeeper.core.servers.model import Server
 from innkeeper.core.work import Works
+from innkeeper.kit.lines import NOT_IN_A_LINE
 from innkeeper.kit.log import get_logger
 
 log = get_logger(__name__)
@@ -43,7 +44,6 @@ _PATIENCE = timedelta(seconds=5)
 _LOOK_AGAIN_S = 0.1
 _ASKED_AT_ONCE = 8
 """Accounts that are looked up at the same time."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Change = Literal["add", "remove"]
 
@@ -182,7 +182,7 @@ def _checked(listed: PlayerList, entries: Sequence[str]) -> list[str]:
     found: dict[str, str] = {}
     for entry in entries:
         # A command is made of it: the pattern decides, and no pattern of any package lets a line break through.
-        if len(entry) > 256 or _CONTROL.search(entry) or not re.fullmatch(listed.pattern, entry):
+        if len(entry) > 256 or NOT_IN_A_LINE.search(entry) or not re.fullmatch(listed.pattern, entry):
             raise PlayerNameIsInvalid(f"{entry[:64]!r} cannot stand on the list {listed.name}.", entry=entry[:64])
         if listed.entry == "address":
             entry = _address(entry)

@@ -7,7 +7,7 @@ Should the node not hear it, it is told again with every reconciliation: what is
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
 
@@ -208,7 +208,7 @@ class ServerService:
             _check_description(given["description"])
         if "port" in given:
             _check_port(given["port"])
-        async with self._held(record) as now:
+        async with self.hold(record) as now:
             server = now.server
             package = self._catalog.get(server.package)
             if "limits" in given:
@@ -304,7 +304,7 @@ class ServerService:
     async def delete(self, actor: Actor, record: Record) -> Operation:
         """Kill a server and delete it with its files; needs `server.delete`. Never refused for its state."""
         record = self._directory.reach(actor, record, ServerPermission.DELETE)
-        async with self._held(record) as now:
+        async with self.hold(record) as now:
             server = now.server
             async with self._works() as work:
                 await self._meters.close(work, server)
@@ -339,7 +339,7 @@ class ServerService:
         paid_by: int | None = None,
     ) -> Operation:
         """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent."""
-        async with self._held(record) as now:
+        async with self.hold(record) as now:
             server = now.server
             if verb in ("start", "restart") and server.suspended:
                 raise ServerIsSuspended
@@ -371,7 +371,7 @@ class ServerService:
 
     async def _set_suspended(self, actor: Actor, record: Record, suspended: bool, reason: str | None) -> Server:
         self._directory.reach(actor, record, ServerPermission.SUSPEND)
-        async with self._held(record) as now:
+        async with self.hold(record) as now:
             server = now.server
             if server.suspended == suspended:
                 return server
@@ -424,12 +424,8 @@ class ServerService:
                 return port, protocol
         raise NoPortIsFree
 
-    def hold(self, record: Record) -> AbstractAsyncContextManager[Record]:
-        """Keep other commands from a server meanwhile; gives its record as it is by then, or raises ServerIsDeleted."""
-        return self._held(record)
-
     @asynccontextmanager
-    async def _held(self, record: Record) -> AsyncIterator[Record]:
+    async def hold(self, record: Record) -> AsyncIterator[Record]:
         """Keep other commands from a server, and give its record as it is by then; raise ServerIsDeleted."""
         async with self._locks.setdefault(record.server.id, asyncio.Lock()):
             now = self._directory.get(record.server.id)

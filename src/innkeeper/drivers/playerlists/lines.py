@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from innkeeper.contracts.playerlist import Entry, EntryRefused, ListUnreadable
+from innkeeper.kit.lines import NOT_IN_A_LINE
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Lines:
@@ -39,7 +39,7 @@ class Lines:
         newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
         fresh = []
         for entry in add:
-            if _name(entry.name) != entry.name or _CONTROL.search(entry.name):
+            if _name(entry.name) != entry.name or NOT_IN_A_LINE.search(entry.name):
                 raise EntryRefused(f"{entry.name!r} cannot stand on a line of its own")
             if entry.name.casefold() not in present:
                 present.add(entry.name.casefold())

@@ -3,11 +3,9 @@
 Knows no game and no keeper.
 """
 
-import unicodedata
+from innkeeper.kit.lines import NOT_IN_A_LINE
 
 LONGEST_COMMAND = 4096
-NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories: control characters, lone surrogates, line and paragraph separators."""
 
 
 class BadLine(ValueError):
@@ -17,6 +15,6 @@ class BadLine(ValueError):
 def encode_line(line: str) -> bytes:
     """Return `line` as it is typed, its newline included. Raises BadLine."""
     data = line.encode(errors="surrogatepass")
-    if len(data) > LONGEST_COMMAND or any(unicodedata.category(letter) in NOT_IN_A_LINE for letter in line):
+    if len(data) > LONGEST_COMMAND or NOT_IN_A_LINE.search(line):
         raise BadLine("a console command is one line of at most 4 KiB without control characters")
     return data + b"\n"

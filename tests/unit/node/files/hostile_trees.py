@@ -59,7 +59,7 @@ LINKS = {
     "root": "/",
     "parent": "..",
     "here": ".",
-    "back-in": "../root/tree",
+    "back-in": "../house/tree",
     "absolute-inside": "{root}/tree",
     "inside": "tree/a",
 }

@@ -200,19 +200,19 @@ def yard(resolver: Resolver, *, large: bool = False) -> Iterator[Yard]:
     place = Path(tempfile.mkdtemp(prefix="jail-"))
     try:
         outside = Outside(place / "outside")
-        (place / "root").mkdir()
+        (place / "house").mkdir()
         (place / "parking").mkdir()
         (place / "parking" / f"{MARK}-parked").mkdir()
-        hostile_trees.build(place / "root", outside.path)
+        hostile_trees.build(place / "house", outside.path)
         if large:
-            hostile_trees.build_many(place / "root" / "many", 10_000)
-            hostile_trees.build_deep(place / "root" / "deep", 1_000, outside.path)
-        made = Yard(Jail(place / "root", OWNER, resolver), place / "root", outside, place / "parking")
+            hostile_trees.build_many(place / "house" / "many", 10_000)
+            hostile_trees.build_deep(place / "house" / "deep", 1_000, outside.path)
+        made = Yard(Jail(place / "house", OWNER, resolver), place / "house", outside, place / "parking")
         outside.before = outside.picture()
         with hostile_trees.swapping(made.root, outside.path, made.parking):
             yield made
         assert outside.changes() == []
-        assert sorted(set(os.listdir(place)) - {"outside", "parking", "root"}) == []
+        assert sorted(set(os.listdir(place)) - {"outside", "parking", "house"}) == []
         assert set(os.listdir(made.parking)) <= {f"{MARK}-parked", "moving"}
     finally:
         # Too deep for `shutil`.

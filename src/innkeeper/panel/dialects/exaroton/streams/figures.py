@@ -5,6 +5,7 @@ figure never begins, and nothing is invented for it.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -44,9 +45,9 @@ class FigureFeed(Feed):
                         await self.begin()
                     await self.say(self.name, data=figure)
 
+    @abstractmethod
     def figure(self, usage: Usage) -> dict[str, Any] | None:
         """Return the stream's data, None where there is none now."""
-        raise NotImplementedError
 
 
 class TickFeed(FigureFeed):
