@@ -304,6 +304,8 @@ def desired_server(item: Desired) -> wire.DesiredServer:
         start_timeout_s=plan.start.timeout_s,
         memory_mib=server.limits.memory_mib,
         cpu_percent=server.limits.cpu_percent,
+        disk_mib=server.limits.disk_mib,
+        java=plan.java,
         rows=plan.start.rows,
         columns=plan.start.columns,
     )

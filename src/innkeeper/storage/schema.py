@@ -25,10 +25,12 @@ from sqlalchemy import (
     text,
 )
 
+from innkeeper.core.catalog.plans import PlanPrice, PlanResources
+from innkeeper.core.catalog.versions import VersionIndex
 from innkeeper.core.nodes.model import NodeFacts
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import CrashPolicy, Limits, PropertyValue
+from innkeeper.core.servers.model import CrashPolicy, Limits, PropertyValue, Release
 from innkeeper.storage.columns import BigId, Enumerated, Json, Moment
 
 metadata = MetaData(
@@ -60,6 +62,11 @@ accounts = Table(
     Column("password_hash", Text, nullable=False),
     Column("superuser", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("family_name", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("referred_by", BigId, nullable=True),
     Column("created_at", Moment, nullable=False),
     **NEVER_TWICE,
 )
@@ -129,6 +136,10 @@ nodes = Table(
     Column("public_host", Text, nullable=False),
     Column("first_port", Integer, nullable=False),
     Column("last_port", Integer, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("memory_mib", Integer, nullable=True),
+    Column("disk_mib", Integer, nullable=True),
+    Column("most_servers", Integer, nullable=True),
     Column("facts", Json(NodeFacts), nullable=False),
     Column("last_seen_at", Moment, nullable=True),
     Column("created_at", Moment, nullable=False),
@@ -158,6 +169,10 @@ servers = Table(
     Column("package", Text, nullable=False),
     Column("runtime", Text, nullable=False),
     Column("version", Text, nullable=False),
+    Column("addons", Json(dict[str, str]), nullable=False),
+    Column("releases", Json(dict[str, Release]), nullable=False),
+    Column("plan", Text, nullable=True),
+    Column("billing_type", Text, nullable=True),
     Column("properties", Json(dict[str, PropertyValue]), nullable=False),
     Column("address", Text, nullable=False),
     Column("port", Integer, nullable=True),
@@ -177,6 +192,7 @@ servers = Table(
     Column("generation", BigId, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("deleted_at", Moment, nullable=True),
+    Column("purge_at", Moment, nullable=True),
     **NEVER_TWICE,
 )
 _NOT_DELETED = text("deleted_at IS NULL")
@@ -337,6 +353,47 @@ meters = Table(
 )
 OPEN = text("ended_at IS NULL")
 Index("ix_meters_open", meters.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
+
+regions = Table(
+    "regions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("country", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    **NO_ROWID,
+)
+
+# Only those that an administrator made or changed: the others stand in the packages.
+plans = Table(
+    "plans",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("package", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("resources", Json(PlanResources), nullable=False),
+    Column("prices", Json(tuple[PlanPrice, ...]), nullable=False),
+    **NO_ROWID,
+)
+
+# What is sold no more; servers that have it keep it.
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("noun", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+    **NO_ROWID,
+)
+
+catalog_indexes = Table(
+    "catalog_indexes",
+    metadata,
+    Column("package", Text, primary_key=True),
+    Column("runtime", Text, primary_key=True),
+    Column("index", Json(VersionIndex), nullable=False),
+    Column("fetched_at", Moment, nullable=False),
+    **NO_ROWID,
+)
 
 settings = Table(
     "settings",

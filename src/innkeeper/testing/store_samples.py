@@ -17,7 +17,7 @@ from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import CrashPolicy, Limits, Server, Usage
+from innkeeper.core.servers.model import CrashPolicy, Download, Limits, Release, Server, Usage
 from innkeeper.core.work import Changed, Work
 from innkeeper.kit.ids import digest_of, uuid7
 
@@ -61,6 +61,11 @@ def an_account(**fields: Any) -> Account:
         "password_hash": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
         "superuser": True,
         "disabled": True,
+        "given_name": "Ärni",
+        "family_name": "Müller",
+        "country": "CH",
+        "currency": "CHF",
+        "referred_by": 7,
         "created_at": NOON,
     }
     return Account(**(values | fields))
@@ -114,6 +119,10 @@ def a_node(**fields: Any) -> Node:
         "public_host": "play.example.org",
         "first_port": 30000,
         "last_port": 30100,
+        "region": "uk-1",
+        "memory_mib": 4096,
+        "disk_mib": 100_000,
+        "most_servers": 50,
         "facts": facts,
         "last_seen_at": NOON + TICK,
         "created_at": NOON,
@@ -138,6 +147,19 @@ def a_server(owner_id: int, node_id: int, **fields: Any) -> Server:
         "package": "minecraft-java",
         "runtime": "paper",
         "version": "1.21.4",
+        "addons": {"sourcemod": "1.11-6645"},
+        "releases": {
+            "vanilla": Release(
+                version="1.21.4",
+                game_version="1.21",
+                downloads=(Download(url="https://example.com/a", path="a", algorithm="sha1", digest="ab", size=3),),
+                java=21,
+                facts={"a": "b"},
+            )
+        },
+        "plan": "mc.grass",
+        "billing_type": "hourly",
+        "purge_at": NOON + TICK,
         "properties": {"motd": "a\x00b", "max-players": 20, "difficulty": 1.5, "pvp": False},
         "address": "0.0.0.0",  # noqa: S104
         "port": 20000 + next(_numbers),

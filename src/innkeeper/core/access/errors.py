@@ -65,3 +65,7 @@ class OwnerNeedsNoGrant(Conflict):
 
 class TooManyKeys(Exhausted):
     """The account has as many keys as it may have."""
+
+
+class TooManyGrants(Exhausted):
+    """The server is shared with as many accounts as may be."""

@@ -20,4 +20,17 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     superuser: bool = False
     """May do everything."""
     disabled: bool = False
+    given_name: str = ""
+    family_name: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2; empty: not told."""
+    currency: str = ""
+    """ISO 4217, in which its servers are charged; empty: the house's."""
+    referred_by: int | None = None
+    """The account whose referral token it was made with."""
     created_at: datetime
+
+    @property
+    def referral_token(self) -> str:
+        """What others name to say that this account brought them; unique, and nowhere kept."""
+        return f"{self.username.lower()}-{self.id}"

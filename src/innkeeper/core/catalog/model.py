@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from innkeeper.core.catalog.plans import PlanPrice, PlanResources
+from innkeeper.core.catalog.versions import IndexSource
 from innkeeper.core.servers.model import PropertyValue
 
 ConfigValue = str | int | float | bool | list[str]
@@ -44,6 +46,10 @@ class Property(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     choices: tuple[Choice, ...] = ()
     category: str = "General"
     writes: WritesTo | None = None
+    runtimes: tuple[str, ...] = ()
+    """Only servers of these runtimes have it; empty: all."""
+    must_be: PropertyValue | None = None
+    """No other value is accepted, as of a licence that must be agreed to."""
     at: Literal["any", "creation"] = "any"
 
 
@@ -177,6 +183,10 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     requires: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
+    index: IndexSource | None = None
+    """Where its versions are told, in place of `versions` and `aliases`."""
+    addon: bool = False
+    """It extends a server that another runtime runs; a server may have any number of them."""
     install: tuple[dict[str, Any], ...] | None = None
     start: Start | None = None
     stop: Stop | None = None
@@ -184,6 +194,22 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     query: Query | None = None
     tick: Tick | None = None
     management: Management | None = None
+
+
+class JavaRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Game versions from `since` on need this Java major, where the vendor does not say."""
+
+    since: str
+    major: int
+
+
+class ShippedPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan as a package ships it."""
+
+    name: str
+    title: str
+    resources: PlanResources
+    prices: tuple[PlanPrice, ...] = ()
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +224,9 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verified_property: str | None = None
     """The property that says whether players' accounts are verified."""
     resources: Resources = Resources()
+    plans: tuple[ShippedPlan, ...] = ()
+    java: tuple[JavaRule, ...] = ()
+    """Newest first."""
     runtimes: tuple[Runtime, ...]
     install: tuple[dict[str, Any], ...] = ()
     start: Start
@@ -230,3 +259,5 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None
     management: bool
     config: list[ConfigFile]
+    java: int | None = None
+    """The Java major that {java} must be."""

@@ -31,5 +31,13 @@ class NoNodeIsOnline(Exhausted):
     """No node is there that could keep the server."""
 
 
+class NodeHasNoRoom(Exhausted):
+    """No node has room for such a server."""
+
+
+class ToolIsMissing(Exhausted):
+    """No node has what this software needs, such as the right Java."""
+
+
 class NodeIsUnknown(Unauthenticated):
     """The node's secret or token is not valid."""

@@ -19,6 +19,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     runtimes: list[str] = []
     tools: dict[str, str] = {}
     isolation: list[str] = []
+    javas: list[int] = []
+    """The majors of the Java runtimes found there."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +37,30 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """What players type; empty: the address."""
     first_port: int = 25565
     last_port: int = 26064
+    region: str = "local"
+    memory_mib: int | None = None
+    """Promised to its servers at most; None: what the host has, for servers with a plan, and no bound for others."""
+    disk_mib: int | None = None
+    most_servers: int | None = None
     facts: NodeFacts = NodeFacts()
     last_seen_at: datetime | None = None
     created_at: datetime
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """Where nodes stand, as customers choose it."""
+
+    name: str
+    country: str = ""
+    city: str = ""
+
+
+class Commitment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the servers of a node have been promised, those that are deleted but kept included."""
+
+    servers: int
+    memory_mib: int
+    disk_mib: int
 
 
 class EnrolmentToken(msgspec.Struct, frozen=True, kw_only=True):

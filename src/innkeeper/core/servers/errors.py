@@ -101,3 +101,11 @@ class NoPortIsFree(Exhausted):
 
 class ConsoleIsNotRead(Unavailable):
     """The game does not read its console."""
+
+
+class ServerIsNotKept(Conflict):
+    """The server cannot be brought back: it was not deleted, or its files are gone."""
+
+
+class ResourcesAreThePlans(Invalid):
+    """A server with a plan has the resources of its plan."""

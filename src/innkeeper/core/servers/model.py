@@ -20,6 +20,31 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     disk_mib: int | None = None
 
 
+class Download(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a vendor offers."""
+
+    url: str
+    path: str
+    """Where it lies below the server's folder."""
+    algorithm: Literal["sha256", "sha1", "md5", "sha512"] | None = None
+    digest: str = ""
+    """In hexadecimal digits; empty where the vendor gives none."""
+    size: int | None = None
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What one version of a runtime consists of, as its vendor said when it was chosen: it stays so for the server."""
+
+    version: str
+    game_version: str = ""
+    """Of the game, where the runtime counts otherwise."""
+    downloads: tuple[Download, ...] = ()
+    java: int | None = None
+    """The Java major that it needs; None: none, or the package says."""
+    facts: dict[str, str] = {}
+    """Whatever else an install step goes by: {release.NAME}."""
+
+
 class CrashPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a crashed server is started again, and after how many crashes within ten minutes no more."""
 
@@ -40,6 +65,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str
     version: str
     """A version of the runtime, aliases resolved when the server was made."""
+    addons: dict[str, str] = {}
+    """Further runtimes, by name, each with its version: what extends the game rather than runs it."""
+    releases: dict[str, Release] = {}
+    """By runtime, what its vendor's index said of the chosen version; runtimes without an index have none."""
+    plan: str | None = None
+    """What it was sold as; None: it has the limits that somebody gave it."""
+    billing_type: Literal["hourly", "monthly"] | None = None
+    """How its plan is paid for; None: it is not rented."""
     properties: dict[str, PropertyValue] = {}
     address: str
     port: int | None = None
@@ -67,6 +100,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 1
     created_at: datetime
     deleted_at: datetime | None = None
+    purge_at: datetime | None = None
+    """Deleted, but kept until then: an administrator can bring it back."""
 
 
 class OnlinePlayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +179,13 @@ class ServerDraft(msgspec.Struct, frozen=True, kw_only=True):
     autostart: bool = True
     idle_stop_minutes: int | None = None
     node: UUID | None = None
+    region: str | None = None
+    plan: str | None = None
+    """Its resources are those of the plan; `limits` must then be empty."""
+    billing_type: Literal["hourly", "monthly"] = "hourly"
+    """Of a server with a plan."""
+    addons: dict[str, str | None] = {}
+    """Further runtimes by name, each with a version or alias; None: its default."""
     owner: UUID | None = None
     start: bool = False
     """Start it once it is installed."""

@@ -20,6 +20,8 @@ class NodeFacts(Message, frozen=True, kw_only=True):
     tools: dict[str, str]
     """Name → version of what games need (node, java)."""
     isolation: list[str] = []
+    javas: list[int] = []
+    """The majors of the Java runtimes found here."""
     """How servers are held apart on this host, for people."""
 
 

@@ -105,6 +105,9 @@ class DesiredServer(Message, frozen=True, kw_only=True):
     start_timeout_s: float = 300
     memory_mib: int | None = None
     cpu_percent: int | None = None
+    disk_mib: int | None = None
+    java: int | None = None
+    """The Java major that {java} must be; None: any."""
     processes: int | None = 1024
     open_files: int | None = 65536
     journal_retain_mib: int = 256

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _sharing()
     _history()
     _billing()
+    _selling()
 
 
 def _accounts_and_access() -> None:
@@ -32,6 +33,11 @@ def _accounts_and_access() -> None:
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("superuser", sa.Boolean(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("given_name", sa.Text(), nullable=False),
+        sa.Column("family_name", sa.Text(), nullable=False),
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("referred_by", BIG, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("username_folded", name=op.f("uq_accounts_username_folded")),
@@ -86,6 +92,10 @@ def _nodes_and_servers() -> None:
         sa.Column("public_host", sa.Text(), nullable=False),
         sa.Column("first_port", sa.Integer(), nullable=False),
         sa.Column("last_port", sa.Integer(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("memory_mib", sa.Integer(), nullable=True),
+        sa.Column("disk_mib", sa.Integer(), nullable=True),
+        sa.Column("most_servers", sa.Integer(), nullable=True),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -118,6 +128,10 @@ def _nodes_and_servers() -> None:
         sa.Column("package", sa.Text(), nullable=False),
         sa.Column("runtime", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("addons", sa.Text(), nullable=False),
+        sa.Column("releases", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=True),
+        sa.Column("billing_type", sa.Text(), nullable=True),
         sa.Column("properties", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("port", sa.Integer(), nullable=True),
@@ -137,6 +151,7 @@ def _nodes_and_servers() -> None:
         sa.Column("generation", BIG, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("purge_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["live_node_id"], ["nodes.id"], name=op.f("fk_servers_live_node_id")),
         sa.ForeignKeyConstraint(["live_owner_id"], ["accounts.id"], name=op.f("fk_servers_live_owner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_servers")),
@@ -376,4 +391,42 @@ def _pools_and_meters() -> None:
         unique=False,
         sqlite_where=sa.text("ended_at IS NULL"),
         postgresql_where=sa.text("ended_at IS NULL"),
+    )
+
+
+def _selling() -> None:
+    op.create_table(
+        "regions",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_regions")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "plans",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("resources", sa.Text(), nullable=False),
+        sa.Column("prices", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_plans")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "retirements",
+        sa.Column("noun", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("noun", "name", name=op.f("pk_retirements")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "catalog_indexes",
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("runtime", sa.Text(), nullable=False),
+        sa.Column("index", sa.Text(), nullable=False),
+        sa.Column("fetched_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("package", "runtime", name=op.f("pk_catalog_indexes")),
+        sqlite_with_rowid=False,
     )

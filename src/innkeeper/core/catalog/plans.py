@@ -1,0 +1,37 @@
+"""Plans: what a server of a game may use, and what that costs, as it is sold.
+
+A package ships some; an administrator's of the same name stands in their place. Knows no server and takes no money.
+"""
+
+import msgspec
+
+
+class PlanResources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a server of the plan may use."""
+
+    memory_mib: int
+    cpu_percent: int
+    """100 is one core."""
+    disk_mib: int
+    backups_mib: int = 0
+
+
+class PlanPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a plan costs in one currency."""
+
+    currency: str
+    """ISO 4217."""
+    hourly: int
+    """Micro-units of the currency for each started hour."""
+    monthly: int
+    """Micro-units for a month, and the most that hours cost in a calendar month."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan of one package."""
+
+    name: str
+    package: str
+    title: str
+    resources: PlanResources
+    prices: tuple[PlanPrice, ...] = ()
