@@ -1,7 +1,5 @@
 """Files of a server, streamed both ways: none is ever held in memory whole."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,24 +10,15 @@ from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.files.errors import FileIsTooLarge
 from innkeeper.core.files.model import FileEntry
-from innkeeper.core.files.service import MAX_FILE
-from innkeeper.kit.log import get_logger
 from innkeeper.kit.pages import DEFAULT_PAGE, BadCursor, decode_cursor, encode_cursor
 from innkeeper.panel.api import views
 from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import Cursor, FilePath, Limit, MakeDirectory, Rename
 from innkeeper.panel.http.needs import on_server
-
-log = get_logger(__name__)
+from innkeeper.panel.http.transfers import SAFE, Body, exactly
 
 _BINARY = "application/octet-stream"
-_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-
-
-class FileBecameShorter(RuntimeError):
-    """A file that is being sent became shorter meanwhile: the length that was promised cannot be kept."""
 
 
 @get("/servers/{server:uuid}/files", opt=on_server(ServerPermission.FILES_READ), tags=["files"])
@@ -57,11 +46,11 @@ async def read_file(product: House, actor: Asker, record: Reached, path: FilePat
     """Download a file."""
     entry, parts = await product.files.read(actor, record, path)
     headers = {
-        **_SAFE,
+        **SAFE,
         "Content-Length": str(entry.size),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(entry.name, safe='')}",
     }
-    return Stream(_exactly(parts, entry.size), media_type=_BINARY, headers=headers)
+    return Stream(exactly(await anext(parts, b""), parts, entry.size), media_type=_BINARY, headers=headers)
 
 
 @put(
@@ -75,7 +64,7 @@ async def write_file(
     product: House, actor: Asker, record: Reached, request: Request[Any, Any, Any], path: FilePath = ""
 ) -> None:
     """Write a file, in place of what is there: the body as it is."""
-    await product.files.write(actor, record, path, _body(request))
+    await product.files.write(actor, record, path, Body(request).parts())
 
 
 @post(
@@ -125,7 +114,7 @@ async def upload_archive(
     ],
 ) -> None:
     """Upload an archive that the next installation unpacks: the body as it is."""
-    await product.files.receive_archive(actor, record, name, _body(request))
+    await product.files.receive_archive(actor, record, name, Body(request).parts())
 
 
 def _name_in(cursor: str | None) -> str | None:
@@ -135,28 +124,6 @@ def _name_in(cursor: str | None) -> str | None:
         case [str(name)]:
             return name
     raise BadCursor("the cursor is not one that this list gave out")
-
-
-async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    promised = request.headers.get("content-length", "")
-    if promised.isascii() and promised.isdigit() and int(promised[:20]) > MAX_FILE:
-        raise FileIsTooLarge(limit_bytes=MAX_FILE)
-    async for part in request.stream():
-        yield part
-
-
-async def _exactly(parts: AsyncGenerator[bytes, None], size: int) -> AsyncIterator[bytes]:
-    """Give out `size` bytes and no more; a file that became shorter breaks the transfer off."""
-    left = size
-    async with aclosing(parts):
-        async for part in parts:
-            yield part[:left]
-            left -= len(part)
-            if left <= 0:
-                return
-    if left > 0:
-        log.warning("api.file.became_shorter", missing_bytes=left)
-        raise FileBecameShorter
 
 
 HANDLERS = [list_files, read_file, write_file, make_directory, rename, delete_file, upload_archive]

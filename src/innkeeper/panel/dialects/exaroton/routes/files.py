@@ -3,8 +3,6 @@
 Content is told by what it is and never by what the sender says: the one type that means something is `inode/directory`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from posixpath import dirname
 from typing import Any
 
@@ -14,28 +12,20 @@ from litestar.response import Stream
 
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.files.errors import FileExists, FileIsTooLarge, FileNotFound
-from innkeeper.core.files.service import MAX_FILE
+from innkeeper.core.files.errors import FileExists, FileNotFound
 from innkeeper.core.servers.directory import Record
-from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import in_thread
 from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.exaroton.replies import reply, show
 from innkeeper.panel.dialects.exaroton.routes.paths import file_path
 from innkeeper.panel.http.needs import on_server
+from innkeeper.panel.http.transfers import SAFE, Body, exactly
 from innkeeper.panel.product import Product
-
-log = get_logger(__name__)
 
 BINARY, TEXT, PNG = "application/octet-stream", "text/plain;charset=UTF-8", "image/png"
 """Clients compare these letter by letter."""
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _FOLDER = "inode/directory"
-_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-
-
-class FileBecameShorter(RuntimeError):
-    """A file that is being sent became shorter meanwhile: the length that was promised cannot be kept."""
 
 
 class FileRoutes(Controller):
@@ -64,11 +54,11 @@ class FileRoutes(Controller):
         entry, parts = await product.files.read(actor, record, file_path(request))
         first = await anext(parts, b"")
         kind = PNG if first.startswith(_PNG_HEAD) else TEXT if entry.text else BINARY
-        headers = {**_SAFE, "Content-Type": kind, "Content-Length": str(entry.size)}
+        headers = {**SAFE, "Content-Type": kind, "Content-Length": str(entry.size)}
         if request.method == "HEAD":
             await parts.aclose()
             return Response(b"", headers=headers)
-        return Stream(_exactly(first, parts, entry.size), headers=headers)
+        return Stream(exactly(first, parts, entry.size), headers=headers)
 
     @put(["/data", "/data/{path:path}"], opt=on_server(ServerPermission.FILES_WRITE))
     async def put_data(
@@ -98,23 +88,6 @@ class FileRoutes(Controller):
         return show("File deleted")
 
 
-class Body:
-    """What a request brings, read as it comes, of whatever length and type it says to be."""
-
-    def __init__(self, request: Request[Any, Any, Any]) -> None:
-        promised = request.headers.get("content-length", "")
-        if promised.isascii() and promised.isdigit() and int(promised[:20]) > MAX_FILE:
-            raise FileIsTooLarge(limit_bytes=MAX_FILE)
-        self._request = request
-        self.begun = False
-
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Give out the parts."""
-        self.begun = True
-        async for part in self._request.stream():
-            yield part
-
-
 async def _make_folder(product: Product, actor: Actor, record: Record, path: str) -> None:
     """Make a folder with those above it; one that is there already is no error."""
     try:
@@ -122,17 +95,3 @@ async def _make_folder(product: Product, actor: Actor, record: Record, path: str
     except FileExists:
         if (await product.files.stat(actor, record, path)).kind != "directory":
             raise
-
-
-async def _exactly(first: bytes, rest: AsyncGenerator[bytes, None], size: int) -> AsyncIterator[bytes]:
-    """Give out `size` bytes and no more; a file that became shorter breaks the transfer off."""
-    async with aclosing(rest):
-        left = size
-        part: bytes | None = first
-        while part and left > 0:
-            yield part[:left]
-            left -= len(part)
-            part = await anext(rest, None) if left > 0 else None
-    if left > 0:
-        log.warning("exaroton.file.became_shorter", missing_bytes=left)
-        raise FileBecameShorter
