@@ -21,6 +21,7 @@ from innkeeper.kit.broadcast import Topic
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of
 
+LONGEST_KEY_S = 86_400.0
 _TOUCH_EVERY = timedelta(minutes=1)
 _MAX_REMEMBERED = 10_000
 
@@ -153,6 +154,13 @@ class AccessDirectory:
         if key is None:
             raise KeyIsUnknown
         return self.actor_of_key(key, actor.via, actor.address)
+
+    def key_lasts_s(self, actor: Actor) -> float:
+        """Return for how many seconds the actor's key is valid, a day at most: then its rights are asked again."""
+        key = self.keys.get(actor.key_id) if actor.key_id is not None else None
+        if key is None or key.expires_at is None:
+            return LONGEST_KEY_S
+        return max(0.0, min((key.expires_at - self._clock.now()).total_seconds(), LONGEST_KEY_S))
 
     async def save_uses(self) -> None:
         """Write down when keys were last used; called now and then."""

@@ -29,8 +29,6 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
-LONGEST_KEY_S = 86_400.0
-
 
 class Rhythm(msgspec.Struct, frozen=True):
     """How attention is asked for."""
@@ -44,11 +42,14 @@ class Rhythm(msgspec.Struct, frozen=True):
 class Rights(Protocol):
     """What must be known of rights: `core.access.directory.AccessDirectory` keeps it."""
 
-    keys: dict[int, Any]
     changes: Topic[int]
 
     def renew(self, actor: Actor) -> Actor:
         """Return the same actor with the rights of now; raise where there are none any more."""
+        ...
+
+    def key_lasts_s(self, actor: Actor) -> float:
+        """Return after how many seconds at most the actor's rights must be asked again."""
         ...
 
 
@@ -169,11 +170,7 @@ class Look(Generic[T]):
         self._parts.servers.reach(self._actor, self.record, self._permission)
 
     def _key_lasts(self) -> float:
-        key = self._parts.rights.keys.get(self._actor.key_id) if self._actor.key_id is not None else None
-        if key is None or key.expires_at is None:
-            return LONGEST_KEY_S
-        left: float = (key.expires_at - self._parts.clock.now()).total_seconds()
-        return max(0.0, min(left, LONGEST_KEY_S))
+        return self._parts.rights.key_lasts_s(self._actor)
 
     async def _attend(self) -> None:
         if self.record.live.state not in ALIVE:

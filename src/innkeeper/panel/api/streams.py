@@ -243,11 +243,8 @@ class _Stream:
         authority = self._product.authority
         with authority.changes.listen() as changes:
             while True:
-                key = authority.keys.get(self._actor.key_id) if self._actor.key_id is not None else None
-                ends = key.expires_at if key is not None else None
-                left = (ends - self._product.clock.now()).total_seconds() if ends is not None else None
                 try:
-                    async with asyncio.timeout(max(0.0, min(left, 86_400.0)) if left is not None else None):
+                    async with asyncio.timeout(authority.key_lasts_s(self._actor)):
                         await changes.get()
                 except (TimeoutError, Overflowed):
                     log.debug("api.stream.rights_asked_again", server=self._server_id)

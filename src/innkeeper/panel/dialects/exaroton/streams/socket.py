@@ -179,7 +179,7 @@ class ServerSocket:
         directory = self.product.directory
         while True:
             try:
-                async with asyncio.timeout(self._key_lasts()):
+                async with asyncio.timeout(self.product.authority.key_lasts_s(self.actor)):
                     await rights.get()
             except (TimeoutError, Overflowed):
                 pass
@@ -189,13 +189,6 @@ class ServerSocket:
             for feed in self._feeds.values():
                 if feed.is_open:
                     directory.reach(self.actor, record, feed.permission)
-
-    def _key_lasts(self) -> float | None:
-        """Return for how many seconds the key is valid, a day at most; None for one without end."""
-        key = self.product.authority.keys.get(self.actor.key_id) if self.actor.key_id is not None else None
-        if key is None or key.expires_at is None:
-            return None
-        return max(0.0, min((key.expires_at - self.product.clock.now()).total_seconds(), 86_400.0))
 
     async def _keep_alive(self) -> None:
         while True:
