@@ -1,4 +1,4 @@
-"""Lists of servers, authenticated, over 16 connections: our own API and exaroton's dialect.
+"""Lists of servers, authenticated, over 16 connections: our own API, exaroton's dialect and ServerFlex's.
 
 The limit is a raw ASGI application under the same web server that has the same bytes at hand.
 """
@@ -17,6 +17,7 @@ from bench.report import Report
 from bench.serving import API, IDLER, Serve, cpu_seconds
 
 CONNECTIONS = 16
+_DIALECTS = {API: "native", "/v1": "exaroton", "/1.0": "serverflex"}
 _TARGETS = {"1": (8000, 5), "100": (5000, 8), "1,000": (500, 80), "50 of 1,000": (5000, 8)}
 
 
@@ -28,7 +29,7 @@ def run(options: Options, report: Report) -> None:
             fill(serve, count, running)
             paths = [(f"{count:,}", f"{API}/servers?limit=1000"), (f"{count:,}", "/v1/servers")]
             if count == 1000:
-                paths.append(("50 of 1,000", f"{API}/servers?limit=50"))
+                paths += [("50 of 1,000", f"{API}/servers?limit=50"), ("50 of 1,000", "/1.0/server?limit=50")]
             for what, path in paths:
                 measure(options, report, serve, what, path)
 
@@ -45,7 +46,7 @@ def fill(serve: Serve, count: int, running: int) -> None:
 
 def measure(options: Options, report: Report, serve: Serve, what: str, path: str) -> None:
     """Load one path, and its limit."""
-    dialect = "native" if path.startswith(API) else "exaroton"
+    dialect = next(name for prefix, name in _DIALECTS.items() if path.startswith(prefix))
     request = urllib.request.Request(f"http://{serve.host}:{serve.port}{path}", headers=serve.headers)
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         body = answer.read()

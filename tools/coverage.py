@@ -36,6 +36,7 @@ MADE = "<!-- Made by tools/coverage.py: change the code, or tools/dialects, then
 SOCKET = "WebSocket"
 _UNASKED = frozenset({"OPTIONS", "HEAD"})
 """Methods that the framework answers by itself."""
+_SUCCESSES = frozenset({"200", "204"})
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -243,13 +244,13 @@ def transcripts_of(table: Table) -> dict[str, list[Transcript]]:
             raise ValueError(f"{path} is no transcript")
         route = route_of(table.routes, asked[1], asked[2].removeprefix(table.prefix))
         if route is not None:
-            found.setdefault(route, []).append(Transcript(path, succeeds=told[1] == "200"))
+            found.setdefault(route, []).append(Transcript(path, succeeds=told[1] in _SUCCESSES))
     return {route: sorted(each, key=lambda item: not item.succeeds) for route, each in found.items()}
 
 
 def route_of(known: Iterable[str], method: str, asked: str) -> str | None:
     """Return which of the `known` routes a request is for: the one with the fewest parts left open; None for none."""
-    path = asked.partition("?")[0].rstrip("/")
+    path = asked.partition("?")[0].rstrip("/") or "/"
     for route in sorted(known, key=lambda item: item.count("{")):
         wanted, _, shape = route.partition(" ")
         if wanted == method and re.fullmatch(_pattern(shape), path):

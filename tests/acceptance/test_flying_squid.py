@@ -89,6 +89,9 @@ def program(shared_games: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     def report(text: str, fraction: float | None = None) -> None:
         pass
 
+    async def nothing_foreign(*_: Any, **__: Any) -> int:
+        raise AssertionError
+
     place = Place(
         folder=Jail(empty),
         shared=shared_games,
@@ -97,6 +100,8 @@ def program(shared_games: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         run=CommandRunner(report, os.environ),
         report=report,
         tool=lambda name: Path(shutil.which(name) or name),
+        home=empty,
+        as_server=nothing_foreign,
         export=exports.__setitem__,
     )
     asyncio.run(NpmInstaller(os.environ).install(step, place))

@@ -7,7 +7,12 @@ import pytest
 from sqlalchemy import text
 
 pytest.register_assert_rewrite(
-    "innkeeper.testing.billing_store_suite", "innkeeper.testing.store_suite", "innkeeper.testing.server_store_suite"
+    "innkeeper.testing.billing_store_suite",
+    "innkeeper.testing.index_store_suite",
+    "innkeeper.testing.rental_store_suite",
+    "innkeeper.testing.selling_store_suite",
+    "innkeeper.testing.server_store_suite",
+    "innkeeper.testing.store_suite",
 )
 
 from innkeeper.core.work import Changed  # noqa: E402
@@ -15,7 +20,14 @@ from innkeeper.storage.database import Database  # noqa: E402
 from innkeeper.storage.engines import open_engine  # noqa: E402
 from innkeeper.storage.schema import metadata  # noqa: E402
 from innkeeper.storage.upgrades import upgrade  # noqa: E402
-from innkeeper.testing import billing_store_suite, server_store_suite, store_suite  # noqa: E402
+from innkeeper.testing import (  # noqa: E402
+    billing_store_suite,
+    index_store_suite,
+    rental_store_suite,
+    selling_store_suite,
+    server_store_suite,
+    store_suite,
+)
 from innkeeper.testing.store_samples import Stores  # noqa: E402
 
 pytest_plugins = ["innkeeper.testing.postgres"]
@@ -82,6 +94,18 @@ class TestOperations(server_store_suite.OperationPromises):
     pass
 
 
+class TestSelling(selling_store_suite.SellingPromises):
+    pass
+
+
+class TestRoom(selling_store_suite.RoomPromises):
+    pass
+
+
+class TestIndexes(index_store_suite.IndexPromises):
+    pass
+
+
 class TestMetrics(server_store_suite.MetricPromises):
     pass
 
@@ -95,4 +119,8 @@ class TestSettings(server_store_suite.SettingPromises):
 
 
 class TestBilling(billing_store_suite.BillingPromises):
+    pass
+
+
+class TestRentals(rental_store_suite.RentalPromises):
     pass

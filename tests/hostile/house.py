@@ -278,7 +278,7 @@ class Game:
 
     def delete(self) -> None:
         """Delete it with its files."""
-        self.house.ask("DELETE", f"/servers/{self.id}", params={"wait": 40})
+        self.house.ask("DELETE", f"/servers/{self.id}", params={"wait": 40, "purge": "true"})
 
 
 def heard(connection: socket.socket) -> bytes:

@@ -1,4 +1,4 @@
-"""Every route of our own API and of exaroton's dialect, as the applications themselves know them.
+"""Every route of our own API and of the dialects, as the applications themselves know them.
 
 Nothing is listed by hand: what is added tomorrow is attacked tomorrow.
 """
@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute, WebSocketRoute
 
 from innkeeper.panel.api.app import api_application
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
+from innkeeper.panel.dialects.serverflex.app import serverflex_application
 
 
 class Route(NamedTuple):
@@ -35,7 +36,11 @@ def _applications() -> dict[str, Litestar]:
     product: Any = SimpleNamespace(secret=b"routes", authority=None, clock=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LitestarDeprecationWarning)  # said at each start; not what is tested here
-        return {"api": api_application(product), "exaroton": exaroton_application(product)}
+        return {
+            "api": api_application(product),
+            "exaroton": exaroton_application(product),
+            "serverflex": serverflex_application(product),
+        }
 
 
 def all_routes() -> list[Route]:

@@ -20,7 +20,7 @@ from tests.hostile.routes import Route, all_routes
 
 ROUTES = all_routes()
 WITH_BODY = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")]
-DIALECTS = ("api", "exaroton")
+DIALECTS = ("api", "exaroton", "serverflex")
 READS = [route for route in ROUTES if route.method == "GET"]
 DEEP = 100_000
 JSON = "application/json"
@@ -187,6 +187,8 @@ def paths(house: House, victim: Game) -> dict[str, str]:
         "operation": operations[0]["id"],
         "node": house.ask("GET", "/nodes")["items"][0]["id"],
         "package": "custom",
+        "plan": "nothing",
+        "region": "local",
         "asset": "start.js",
         "pool": pool["id"],
         "exaroton pool": pools[0]["id"],
@@ -204,11 +206,14 @@ def client(house: House) -> Iterator[httpx.Client]:
 
 def filled(route: Route, paths: dict[str, str]) -> str:
     """Return the route's path with something that is there in the place of each name."""
-    own = {"server": paths["exaroton"], "pool": paths["exaroton pool"]} if route.dialect == "exaroton" else {}
-    known = paths | own
+    own = {
+        "exaroton": {"server": paths["exaroton"], "pool": paths["exaroton pool"]},
+        "serverflex": {"name": paths["package"], "user": paths["account"]},
+    }
+    known = paths | own.get(route.dialect, {})
     if route.method == "DELETE":  # what is deleted would be missing to the next
         known = known | {"server": "z" * 16 if route.dialect == "exaroton" else str(uuid.uuid4())}
-        known |= {name: str(uuid.uuid4()) for name in ("account", "role", "key", "node", "pool")}
+        known |= {name: str(uuid.uuid4()) for name in ("account", "role", "key", "node", "pool", "user")}
     return route.path.format(**known)
 
 
@@ -237,6 +242,9 @@ def judge(house: House, route: Route | str, reply: httpx.Response, what: str = "
     if dialect == "exaroton":
         assert set(said) == {"success", "error", "data"}, label
         assert said["success"] is False and isinstance(said["error"], str) and said["data"] is None, label
+    elif dialect == "serverflex":
+        assert set(said) == {"errors", "code", "error", "message", "field"}, label
+        assert said["errors"] == [{"error": said["code"], "message": said["message"]}], label
     else:
         assert set(said) == {"error"} and set(said["error"]) == {"code", "kind", "message", "data"}, label
 
@@ -281,7 +289,7 @@ def test_no_route_lets_anybody_in_without_a_key(house: House, paths: dict[str, s
 def knock(house: House, nobody: httpx.Client, paths: dict[str, str], route: Route) -> None:
     for headers in ({}, {"Authorization": "Bearer ink_" + "A" * 43}, {"Authorization": f"Basic {house.key}"}):
         reply = nobody.request(route.method, filled(route, paths), headers=headers)
-        assert reply.status_code == (401 if route.dialect == "api" else 403), f"{route.label}: {reply.text}"
+        assert reply.status_code == (403 if route.dialect == "exaroton" else 401), f"{route.label}: {reply.text}"
         judge(house, route, reply)
     assert nobody.get(f"{filled(route, paths)}?key={house.key}&token={house.key}").status_code in (401, 403, 404, 405)
 
@@ -314,7 +322,14 @@ def test_hostile_queries_are_refused_or_make_no_difference(
             judge(house, route, client.get(f"{filled(route, paths)}?{query}"), query[:80])
 
 
-@pytest.mark.parametrize("route", [READS[0], READS[3], WITH_BODY[1], WITH_BODY[-1]], ids=lambda route: route.label)
+OF_SERVERFLEX = [route for route in ROUTES if route.dialect == "serverflex" and route.method in ("GET", "POST")]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [READS[0], READS[3], WITH_BODY[1], WITH_BODY[-1], OF_SERVERFLEX[0], OF_SERVERFLEX[-1]],
+    ids=lambda route: route.label,
+)
 def test_hostile_headers_change_nothing(house: House, paths: dict[str, str], route: Route) -> None:
     host, port = house.address
     own = [(b"Authorization", f"Bearer {house.key}".encode())]
@@ -331,7 +346,13 @@ def test_hostile_headers_change_nothing(house: House, paths: dict[str, str], rou
 METHODS = ("TRACE", "PROPFIND", "CONNECTING", "get", "LOCK", "PATCH", "DELETE", "PUT", "HEAD")
 
 
-@pytest.mark.parametrize("path", [f"{API}/status", f"{API}/servers", "/v1/account", "/v1/servers/", "/", "/nowhere"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"{API}/status", f"{API}/servers", "/v1/account", "/v1/servers/", "/", "/nowhere"),
+        *("/1.0", "/1.0/server", "/server", "/1.0/server/new", "/1.0/nowhere"),
+    ],
+)
 def test_unknown_methods_are_refused(house: House, path: str) -> None:
     host, port = house.address
     for method in METHODS:

@@ -2,14 +2,16 @@
 
 import typer
 
-from innkeeper.cli import console, power, session
+from innkeeper.cli import console, deleted, power, session
 from innkeeper.cli.admin import admin, database
+from innkeeper.cli.billing import billing
 from innkeeper.cli.credits import credits_, pools
 from innkeeper.cli.files import files
 from innkeeper.cli.games import config, players
 from innkeeper.cli.house import nodes, operations, packages
 from innkeeper.cli.house import register as register_house
 from innkeeper.cli.people import accounts, keys, roles
+from innkeeper.cli.selling import plans, regions
 from innkeeper.cli.servers import servers
 from innkeeper.cli.serving import node, panel, serve
 
@@ -33,9 +35,12 @@ for group, name in (
     (files, "files"),
     (config, "config"),
     (players, "players"),
+    (billing, "billing"),
     (credits_, "credits"),
     (pools, "pools"),
     (packages, "packages"),
+    (plans, "plans"),
+    (regions, "regions"),
     (nodes, "nodes"),
     (operations, "operations"),
     (accounts, "accounts"),
@@ -44,8 +49,8 @@ for group, name in (
 ):
     app.add_typer(group, name=name)
 
-__all__ = ["app", "console", "main", "power"]
-"""`console` and `power` are named for what importing them does: they add their commands to `servers`."""
+__all__ = ["app", "console", "deleted", "main", "power"]
+"""`console`, `deleted` and `power` are named for what importing them does: they add their commands to `servers`."""
 
 
 def main() -> None:

@@ -23,6 +23,9 @@ MOST = 10**15
 Amount = Annotated[str, typer.Argument(metavar="CREDITS", help="How many, as 12 or 0.5.")]
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Username or id.")]
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="Its name, its id, or the beginning of its id.")]
+InCurrency = Annotated[
+    str | None, typer.Option("--currency", metavar="CODE", help="Money in this currency, as EUR; else credits.")
+]
 Once = Annotated[
     str | None, typer.Option("--once", metavar="KEY", help="Done once, however often it is asked with this key.")
 ]
@@ -53,7 +56,9 @@ def show(
     """Show a wallet and what running costs."""
     wallet = call.client.get(_wallet(call, account))
     price = call.client.get("/billing/price")
-    facts = {"credits": shown(wallet["balance_micro"]), "price": f"{shown(price['amount_micro'])} per GiB and hour"}
+    money = {item["currency"]: shown(item["amount_micro"]) for item in wallet["balances"]}
+    cost = f"{shown(price['amount_micro'])} per GiB and hour"
+    facts = {"credits": shown(wallet["balance_micro"]), **money, "price": cost}
     call.out.facts({"wallet": wallet, "price": price}, facts)
 
 
@@ -61,10 +66,12 @@ def show(
 def list_entries(
     call: Call,
     account: Annotated[str | None, typer.Option("--account", help="Whose; else your own.")] = None,
+    currency: InCurrency = None,
     limit: Limit = 20,
 ) -> None:
     """List what happened to a wallet, newest first."""
-    _show_entries(call, call.client.pages(f"{_wallet(call, account)}/entries", limit=limit))
+    wanted = {"currency": currency.upper()} if currency else {}
+    _show_entries(call, call.client.pages(f"{_wallet(call, account)}/entries", limit=limit, **wanted))
 
 
 @verb(credits_, "give")
@@ -73,14 +80,17 @@ def give(
     account: AccountName,
     amount: Amount,
     text: Annotated[str, typer.Option(help="Why.")] = "",
+    currency: InCurrency = None,
     once: Once = None,
 ) -> None:
-    """Give an account credits; a negative number takes them back."""
+    """Give an account credits, or money in a currency; a negative number takes them back."""
     body: dict[str, Any] = {"amount_micro": micro(amount), "text": text}
     if once is not None:
         body["key"] = once
+    if currency:
+        body["currency"] = currency.upper()
     done = call.client.post(f"/billing/wallets/{find_account(call.client, account)}/credits", body)
-    call.out.result(done, f"{account} is given {shown(micro(amount))} credits.")
+    call.out.result(done, f"{account} is given {shown(micro(amount))} {body.get('currency', 'credits')}.")
 
 
 @verb(credits_, "price")
@@ -223,7 +233,7 @@ def _show_entries(call: Call, found: list[dict[str, Any]]) -> None:
         (
             moment(item["at"]),
             item["kind"],
-            shown(item["amount_micro"]),
+            f"{shown(item['amount_micro'])} {item['currency'] or ''}".strip(),
             (item["account"] or {}).get("username"),
             (item["server"] or "")[:8],
             item["text"],

@@ -9,6 +9,7 @@ DATA/            0711
 """
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,16 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     game_address: str = "127.0.0.1"
     public_host: str = ""
     domain: str = "innkeeper.local"
+    deletion_grace: timedelta = timedelta(0)
+    most_servers: int | None = None
     proxies: tuple[str, ...] = ()
     packages: Path | None = None
     log_share_url: str = ""
     profile_service: str | None = None
     imports: tuple[Path, ...] = ()
+    mirror: str = ""
+    vendors: bool = True
+    javas: tuple[Path, ...] = ()
 
     async def run(self, signals: Signals) -> None:
         """Serve until told to end."""
@@ -89,7 +95,11 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             packages=self.packages,
             log_share_url=self.log_share_url,
             profile_service=self.profile_service,
-            settings=Settings(server_domain=self.domain),
+            vendors=self.vendors,
+            mirror=self.mirror,
+            settings=Settings(
+                server_domain=self.domain, deletion_grace=self.deletion_grace, most_servers=self.most_servers
+            ),
         )
 
         async def own_node(nodes: Any) -> None:
@@ -104,7 +114,13 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _open_node(self, bus: InProcessBus, identity: Identity) -> NodeService:
         try:
-            options = NodeOptions(data=self.data / "node", name="local", imports=list(self.imports))
+            options = NodeOptions(
+                data=self.data / "node",
+                name="local",
+                imports=list(self.imports),
+                mirror=self.mirror,
+                javas=list(self.javas),
+            )
             return await open_node(options, bus, identity=identity)
         except DataFolderInUse as error:
             raise CannotRun(str(error)) from error

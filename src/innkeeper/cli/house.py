@@ -5,10 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from innkeeper.cli.call import Call, verb
+from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import find
 from innkeeper.cli.output import ago, moment, note, write
 from innkeeper.cli.servers import Limit, Sure, confirm, short_ids, show_activity
 from innkeeper.cli.text import plain
+from innkeeper.cli.values import NO_BOUND, bound
 from innkeeper.cli.waiting import wait_for
 
 packages = typer.Typer(help="Games that can be installed.", no_args_is_help=True)
@@ -16,6 +18,13 @@ nodes = typer.Typer(help="Hosts that run game servers.", no_args_is_help=True)
 operations = typer.Typer(help="What was asked of servers, and how it stands.", no_args_is_help=True)
 
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Its name, its id, or the beginning of its id.")]
+Capacity = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MIB", help="Most memory promised to its servers; none: what its host has, to those with a plan."
+    ),
+]
+_SHOWN_VERSIONS = 10
 OperationId = Annotated[str, typer.Argument(metavar="OPERATION", help="Its id.")]
 
 
@@ -65,8 +74,9 @@ def show_package(call: Call, package: Annotated[str, typer.Argument(help="Its na
             "name": item["name"],
             "title": item["title"],
             "description": item["description"],
-            "memory": f"{item['resources']['memory_mib']} MiB, at least {item['resources']['minimum_memory_mib']} MiB",
-            **{f"runtime {runtime['name']}": _runtime(runtime) for runtime in item["runtimes"]},
+            "sold": "no more" if item["retired"] else ", ".join(item["plans"]),
+            "memory": _memory(item["resources"]),
+            **{f"runtime {runtime['name']}": _runtime(runtime, item["resources"]) for runtime in item["runtimes"]},
         },
     )
     if not call.out.as_json:
@@ -77,13 +87,67 @@ def show_package(call: Call, package: Annotated[str, typer.Argument(help="Its na
         call.out.table(None, ("property", "type", "default", "values", "meaning"), rows, empty="Nothing can be set.")
 
 
-def _runtime(item: dict[str, Any]) -> str:
+@verb(packages, "versions")
+def list_versions(
+    call: Call,
+    package: Annotated[str, typer.Argument(help="The game's name.")],
+    runtime: Annotated[str, typer.Argument(help="The name of what runs it.")],
+) -> None:
+    """List the versions of what runs a game, newest first, with what each is called besides."""
+    item = call.client.get(f"/packages/{_segment(package)}")
+    found = next((found for found in item["runtimes"] if found["name"] == runtime), None)
+    if found is None:
+        raise CommandFailed(f"{item['name']} has no runtime {runtime!r}.", code="no_such_runtime", kind="invalid")
+    rows = [
+        (version, found["titles"].get(version, ""), ", ".join(_names_of(found, version)))
+        for version in found["versions"]
+    ]
+    call.out.table(found["versions"], ("version", "title", "also"), rows, empty=f"No version of {runtime} is known.")
+
+
+@verb(packages, "indexes")
+def list_indexes(call: Call, package: Annotated[str, typer.Argument(help="The game's name.")]) -> None:
+    """Show when the vendors of what runs a game told of its versions, and what failed since."""
+    _show_indexes(call, call.client.pages(f"/packages/{_segment(package)}/indexes"))
+
+
+@verb(packages, "refresh")
+def refresh(call: Call, package: Annotated[str, typer.Argument(help="The game's name.")]) -> None:
+    """Ask the vendors of what runs a game for its versions again, now."""
+    _show_indexes(call, call.client.post(f"/packages/{_segment(package)}/refresh")["items"])
+
+
+def _show_indexes(call: Call, found: Any) -> None:
+    found = list(found)
+    rows = [
+        (
+            item["runtime"],
+            item["versions"],
+            f"{ago(item['fetched_at'])} ago" if item["fetched_at"] else "never",
+            f"failed {ago(item['failed_at'])} ago: {plain(item['reason'])}" if item["failed_at"] else "",
+        )
+        for item in found
+    ]
+    call.out.table(found, ("runtime", "versions", "told", "since"), rows, empty="It has no vendor to ask.")
+
+
+def _names_of(runtime: dict[str, Any], version: str) -> list[str]:
+    return [alias for alias, meant in runtime["aliases"].items() if meant == version]
+
+
+def _runtime(item: dict[str, Any], usual: dict[str, Any]) -> str:
+    shown, more = item["versions"][:_SHOWN_VERSIONS], len(item["versions"]) - _SHOWN_VERSIONS
     parts = [
-        "the default" if item["default"] else "",
-        ", ".join(item["versions"]),
+        "the default" if item["default"] else "an addon" if item["addon"] else "",
+        ", ".join(shown) + (f" and {more} more" if more > 0 else ""),
         f"needs {', '.join(item['requires'])}" if item["requires"] else "",
+        _memory(item["resources"]) if item["resources"] and item["resources"] != usual else "",
     ]
     return "; ".join(part for part in parts if part) or item["title"]
+
+
+def _memory(resources: dict[str, Any]) -> str:
+    return f"{resources['memory_mib']} MiB, at least {resources['minimum_memory_mib']} MiB"
 
 
 def _default(prop: dict[str, Any]) -> str:
@@ -141,11 +205,19 @@ def show_node(call: Call, node: NodeName) -> None:
             "address": item["address"],
             "public host": item["public_host"],
             "ports": f"{item['first_port']}-{item['last_port']}",
+            "region": item["region"],
+            "promised": f"{item['promised']['memory_mib']} MiB of memory, {item['promised']['disk_mib']} MiB of disk",
+            "capacities": ", ".join(
+                f"{name} {item[key]}"
+                for name, key in (("memory", "memory_mib"), ("disk", "disk_mib"), ("servers", "most_servers"))
+                if item[key] is not None
+            ),
             "host": facts["hostname"],
             "system": facts["system"],
             "cpus": facts["cpus"],
             "memory": f"{facts['memory_mib']} MiB",
             "disk": f"{facts['disk_free_mib']} of {facts['disk_mib']} MiB free",
+            "java": ", ".join(map(str, facts["javas"])),
             "tools": ", ".join(f"{name} {version}" for name, version in facts["tools"].items()),
             "isolation": ", ".join(facts["isolation"]),
             "release": facts["version"],
@@ -162,16 +234,26 @@ def change_node(
     public_host: Annotated[str | None, typer.Option(help="What players type; empty: the address.")] = None,
     first_port: Annotated[int | None, typer.Option(min=1, max=65535, help="First port for game servers.")] = None,
     last_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Last port for game servers.")] = None,
+    region: Annotated[str | None, typer.Option(help="Where it stands; see `innkeeper regions ls`.")] = None,
+    memory: Capacity = None,
+    disk: Annotated[
+        str | None, typer.Option(metavar="MIB", help="Most disk promised to its servers; none: as for memory.")
+    ] = None,
+    most_servers: Annotated[str | None, typer.Option(metavar="COUNT", help="Most servers; none: any number.")] = None,
 ) -> None:
-    """Change a node's name, addresses and ports."""
+    """Change a node's name, addresses, ports, region and capacities; servers that are there stay."""
     wanted = {
         "name": name,
         "address": address,
         "public_host": public_host,
         "first_port": first_port,
         "last_port": last_port,
+        "region": region,
+        "memory_mib": bound(memory),
+        "disk_mib": bound(disk),
+        "most_servers": bound(most_servers),
     }
-    changes = {key: value for key, value in wanted.items() if value is not None}
+    changes = {key: None if value == NO_BOUND else value for key, value in wanted.items() if value is not None}
     if not changes:
         raise typer.BadParameter("say what is to be changed")
     item = find(call.client, "/nodes", node, "node")

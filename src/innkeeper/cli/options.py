@@ -42,6 +42,27 @@ Proxies = Annotated[
     list[str] | None,
     typer.Option("--proxy", help="Address of a reverse proxy that is believed about who asks; repeatable."),
 ]
+DeletionGrace = Annotated[
+    float,
+    typer.Option(
+        "--deletion-grace",
+        metavar="HOURS",
+        min=0,
+        max=87_600,
+        help="For how long deleted servers are kept, so that an administrator can bring them back; 0: not at all.",
+    ),
+]
+DELETION_GRACE = 24.0
+MostServers = Annotated[
+    int | None,
+    typer.Option(
+        "--most-servers",
+        metavar="COUNT",
+        min=0,
+        max=1 << 30,
+        help="Servers that one account may own, unless the account says otherwise; any number if not given.",
+    ),
+]
 Domain = Annotated[str, typer.Option(help="Appended to a server's name where a dialect shows such an address.")]
 
 
@@ -53,6 +74,28 @@ def check_url(url: str) -> str:
     return url
 
 
+Mirror = Annotated[
+    str,
+    typer.Option(
+        callback=check_url,
+        metavar="URL",
+        help="A mirror that vendors' lists and files are fetched from: URL/HOST/PATH in the place of https://HOST/PATH.",
+    ),
+]
+NoVendors = Annotated[
+    bool,
+    typer.Option(
+        "--no-vendors", help="Ask nobody what versions of server software there are; what is known from before is all."
+    ),
+]
+Javas = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--java",
+        metavar="PATH",
+        help="A Java runtime, or a folder of such, beside those in the usual places; repeatable.",
+    ),
+]
 LogShareUrl = Annotated[
     str,
     typer.Option(

@@ -11,7 +11,7 @@ from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import find, find_server
 from innkeeper.cli.output import ago, moment, note
 from innkeeper.cli.servers import Sure, confirm
-from innkeeper.cli.values import find_account, in_days
+from innkeeper.cli.values import NO_BOUND, bound, find_account, in_days
 
 accounts = typer.Typer(help="Who may sign in.", no_args_is_help=True)
 keys = typer.Typer(help="Your own API keys.", no_args_is_help=True)
@@ -20,6 +20,16 @@ roles = typer.Typer(help="Permissions by name, given to accounts.", no_args_is_h
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its username or id.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Its name, its id, or the beginning of its id.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="Its name, its id, or the beginning of its id.")]
+GivenName = Annotated[str | None, typer.Option(help="The given name of whoever has it.")]
+FamilyName = Annotated[str | None, typer.Option(help="The family name of whoever has it.")]
+Country = Annotated[str | None, typer.Option(metavar="CODE", help="Its country's two letters (ISO 3166-1).")]
+Currency = Annotated[
+    str | None, typer.Option(metavar="CODE", help="The three letters (ISO 4217) of what its servers are charged in.")
+]
+MostServers = Annotated[
+    str | None,
+    typer.Option(metavar="COUNT", help="How many servers it may own; none: as many as the house allows."),
+]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with its password.")]
 
 
@@ -31,9 +41,18 @@ def list_accounts(call: Call) -> None:
     """List accounts."""
     found = call.client.pages("/accounts")
     rows = [
-        (item["username"], _standing(item), item["email"], moment(item["created_at"]), item["id"]) for item in found
+        (
+            item["username"],
+            _standing(item),
+            item["email"],
+            "" if item["most_servers"] is None else item["most_servers"],
+            moment(item["created_at"]),
+            item["id"],
+        )
+        for item in found
     ]
-    call.out.table(found, ("username", "standing", "email", "made", "id"), rows, empty="There is no account.")
+    titles = ("username", "standing", "email", "most servers", "made", "id")
+    call.out.table(found, titles, rows, empty="There is no account.")
 
 
 @verb(accounts, "create")
@@ -42,6 +61,12 @@ def create_account(
     username: Annotated[str, typer.Argument(help="Its username.")],
     email: Annotated[str, typer.Option(help="Its e-mail address.")] = "",
     superuser: Annotated[bool, typer.Option("--superuser", help="It may do everything.")] = False,
+    given_name: GivenName = None,
+    family_name: FamilyName = None,
+    country: Country = None,
+    currency: Currency = None,
+    referral: Annotated[str, typer.Option(metavar="TOKEN", help="Referral token of the account that brought it.")] = "",
+    most_servers: MostServers = None,
     password_file: PasswordFile = None,
 ) -> None:
     """Make an account; without --password-file a random password is made and printed this once."""
@@ -52,8 +77,14 @@ def create_account(
             "username": username,
             "email": email,
             "superuser": superuser,
+            "given_name": given_name or "",
+            "family_name": family_name or "",
+            "country": country or "",
+            "currency": currency or "",
+            "referral": referral,
             "password": password or (chosen := secrets.token_urlsafe(15)),
-        },
+        }
+        | _bounds(most_servers),
     )
     shown = None if password else chosen
     call.out.result(
@@ -69,6 +100,11 @@ def change_account(
     email: Annotated[str | None, typer.Option(help="A new e-mail address.")] = None,
     superuser: Annotated[bool | None, typer.Option(help="Whether it may do everything.")] = None,
     disabled: Annotated[bool | None, typer.Option("--disabled/--enabled", help="Whether it is locked out.")] = None,
+    given_name: GivenName = None,
+    family_name: FamilyName = None,
+    country: Country = None,
+    currency: Currency = None,
+    most_servers: MostServers = None,
     password_file: PasswordFile = None,
     current_password_file: Annotated[
         Path | None, typer.Option(help="File with your password of now, to change your own.")
@@ -79,10 +115,14 @@ def change_account(
         "email": email,
         "superuser": superuser,
         "disabled": disabled,
+        "given_name": given_name,
+        "family_name": family_name,
+        "country": country,
+        "currency": currency,
         "password": _password(password_file),
         "current_password": _password(current_password_file),
     }
-    changes = {key: value for key, value in wanted.items() if value is not None}
+    changes = {key: value for key, value in wanted.items() if value is not None} | _bounds(most_servers)
     if not changes:
         raise typer.BadParameter("say what is to be changed")
     changed = call.client.patch(f"/accounts/{find_account(call.client, account)}", changes)
@@ -100,6 +140,12 @@ def delete_account(call: Call, account: Account, yes: Sure = False) -> None:
 
 def _standing(item: dict[str, Any]) -> str:
     return "disabled" if item["disabled"] else "superuser" if item["superuser"] else "ordinary"
+
+
+def _bounds(most_servers: str | None) -> dict[str, int | None]:
+    """Return what a request carries to say, or to take back, how many servers an account may own."""
+    found = bound(most_servers)
+    return {} if found is None else {"most_servers": None if found == NO_BOUND else int(found)}
 
 
 def _password(file: Path | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`innkeeper servers start | stop | restart | kill | reinstall | suspend | unsuspend | delete | create`.
+"""`innkeeper servers start | stop | restart | kill | reinstall | suspend | unsuspend | create`.
 
 They wait for the end of what they ask, and say how it stands meanwhile; `--no-wait` returns at once.
 """
@@ -19,9 +19,7 @@ from innkeeper.cli.servers import (
     Memory,
     Port,
     Properties,
-    Sure,
     address_of,
-    confirm,
     owner_and_node,
     servers,
 )
@@ -69,17 +67,6 @@ _power("kill", "End a server at once, whatever it is doing. What it has not save
 _power("reinstall", "Install a stopped server anew; its files are kept.")
 
 
-@verb(servers, "delete")
-def delete_server(call: Call, server: ServerName, yes: Sure = False, wait: Wait = True) -> None:
-    """Delete a server with all its files. It is killed if it runs."""
-    item = find_server(call.client, server)
-    confirm(call, f"Delete {item['name']} ({item['id']}) with all its files?", yes)
-    operation = call.client.delete(f"/servers/{item['id']}")
-    if wait:
-        operation = wait_for(call.client, operation, item["name"], quiet=call.out.as_json)
-    call.out.result({"operation": operation}, f"{item['name']} is {'deleted' if wait else 'being deleted'}.")
-
-
 @verb(servers, "suspend")
 def suspend(call: Call, server: ServerName, reason: Annotated[str, typer.Option(help="Why.")] = "") -> None:
     """Stop a server and forbid it to run."""
@@ -115,6 +102,14 @@ def create(
     port: Port = None,
     address: Annotated[str | None, typer.Option(help="The address it listens on; else the node's.")] = None,
     node: Annotated[str | None, typer.Option(help="The node that keeps it: name or id.")] = None,
+    region: Annotated[str | None, typer.Option(help="Where it is to be; see `innkeeper regions ls`.")] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="What it is sold as, in place of limits; see `innkeeper plans ls`.")
+    ] = None,
+    billing: Annotated[str, typer.Option(help="How its plan is paid for: hourly or monthly.")] = "hourly",
+    addons: Annotated[
+        list[str], typer.Option("--addon", metavar="NAME[=VERSION]", help="What extends it, as often as needed.")
+    ] = [],  # noqa: B006 - typer needs a list
     owner: Annotated[str | None, typer.Option(help="Whose it is to be: username or id; else yours.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it once it is installed.")] = False,
     wait: Wait = True,
@@ -139,9 +134,17 @@ def create(
     }
     draft |= {
         key: value
-        for key, value in (("runtime", runtime), ("version", version), ("port", port), ("address", address))
+        for key, value in (
+            ("runtime", runtime),
+            ("version", version),
+            ("port", port),
+            ("address", address),
+            ("region", region),
+            ("plan", plan),
+        )
         if value is not None
     }
+    draft |= {"billing_type": billing, "addons": {name: version or None for name, _, version in map(_halves, addons)}}
     draft |= owner_and_node(call, owner, node)
     if given or files is not None:
         known = client.get(f"/packages/{quote(package, safe='')}")
@@ -165,6 +168,10 @@ def create(
         elif start:
             operation = _start_after(call, server["id"], operation)
     finish(call, server, operation, wait=wait)
+
+
+def _halves(text: str) -> tuple[str, str, str]:
+    return text.partition("=")
 
 
 def _install_from(call: Call, server: dict[str, Any], source: Path) -> dict[str, Any]:

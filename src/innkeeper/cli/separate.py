@@ -1,6 +1,7 @@
 """`innkeeper panel` and `innkeeper node`: processes of their own, meeting over NATS."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -27,10 +28,14 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     ready_file: Path | None = None
     domain: str = "innkeeper.local"
+    deletion_grace: timedelta = timedelta(0)
+    most_servers: int | None = None
     proxies: tuple[str, ...] = ()
     packages: Path | None = None
     log_share_url: str = ""
     profile_service: str | None = None
+    vendors: bool = True
+    mirror: str = ""
     upgrade: bool = False
 
     async def run(self, signals: Signals) -> None:
@@ -48,7 +53,11 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
                 packages=self.packages,
                 log_share_url=self.log_share_url,
                 profile_service=self.profile_service,
-                settings=Settings(server_domain=self.domain),
+                vendors=self.vendors,
+                mirror=self.mirror,
+                settings=Settings(
+                    server_domain=self.domain, deletion_grace=self.deletion_grace, most_servers=self.most_servers
+                ),
             )
             try:
                 panel = await Panel.open(options, bus, upgrade_first=self.upgrade)
@@ -86,6 +95,8 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
     game_address: str = "127.0.0.1"
     public_host: str = ""
     imports: tuple[Path, ...] = ()
+    mirror: str = ""
+    javas: tuple[Path, ...] = ()
 
     async def run(self, signals: Signals) -> None:
         """Keep servers until told to end."""
@@ -100,6 +111,8 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
                     address=self.game_address,
                     public_host=self.public_host,
                     imports=list(self.imports),
+                    mirror=self.mirror,
+                    javas=list(self.javas),
                 )
                 node = await open_node(options, bus)
             except (DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, BusError) as error:

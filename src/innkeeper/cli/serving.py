@@ -1,22 +1,29 @@
 """The commands `serve`, `panel` and `node`."""
 
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from innkeeper.cli.options import (
+    DELETION_GRACE,
     LOG_SHARE_URL,
     BusUrl,
     Data,
     DatabaseUrl,
+    DeletionGrace,
     Domain,
     GameAddress,
     Imports,
+    Javas,
     JsonLogs,
     Listen,
     LogShareUrl,
+    Mirror,
+    MostServers,
+    NoVendors,
     Packages,
     ProfileService,
     Proxies,
@@ -38,11 +45,16 @@ def serve(
     game_address: GameAddress = "127.0.0.1",
     public_host: PublicHost = "",
     domain: Domain = "innkeeper.local",
+    deletion_grace: DeletionGrace = DELETION_GRACE,
+    most_servers: MostServers = None,
     proxies: Proxies = None,
     packages: Packages = None,
     log_share_url: LogShareUrl = LOG_SHARE_URL,
     profile_service: ProfileService = None,
     imports: Imports = None,
+    mirror: Mirror = "",
+    no_vendors: NoVendors = False,
+    java: Javas = None,
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a panel and a node in this process, with everything kept in one folder."""
@@ -60,11 +72,16 @@ def serve(
         game_address=game_address,
         public_host=public_host,
         domain=domain,
+        deletion_grace=timedelta(hours=deletion_grace),
+        most_servers=most_servers,
         proxies=tuple(proxies or ()),
         packages=packages,
         log_share_url=log_share_url,
         profile_service=profile_service,
         imports=tuple(imports or ()),
+        mirror=mirror,
+        vendors=not no_vendors,
+        javas=tuple(java or ()),
     )
     run(embedded.run, json_logs=json_logs)
 
@@ -76,10 +93,14 @@ def panel(
     listen: Listen = "127.0.0.1:8080",
     ready_file: ReadyFile = None,
     domain: Domain = "innkeeper.local",
+    deletion_grace: DeletionGrace = DELETION_GRACE,
+    most_servers: MostServers = None,
     proxies: Proxies = None,
     packages: Packages = None,
     log_share_url: LogShareUrl = LOG_SHARE_URL,
     profile_service: ProfileService = None,
+    mirror: Mirror = "",
+    no_vendors: NoVendors = False,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the database's tables up to date first.")] = False,
     json_logs: JsonLogs = False,
 ) -> None:
@@ -96,10 +117,14 @@ def panel(
         port=port,
         ready_file=ready_file,
         domain=domain,
+        deletion_grace=timedelta(hours=deletion_grace),
+        most_servers=most_servers,
         proxies=tuple(proxies or ()),
         packages=packages,
         log_share_url=log_share_url,
         profile_service=profile_service,
+        mirror=mirror,
+        vendors=not no_vendors,
         upgrade=upgrade,
     )
     run(separate.run, json_logs=json_logs)
@@ -120,6 +145,8 @@ def node(
     game_address: GameAddress = "127.0.0.1",
     public_host: PublicHost = "",
     imports: Imports = None,
+    mirror: Mirror = "",
+    java: Javas = None,
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a node by itself; panels reach it over NATS."""
@@ -136,5 +163,7 @@ def node(
         game_address=game_address,
         public_host=public_host,
         imports=tuple(imports or ()),
+        mirror=mirror,
+        javas=tuple(java or ()),
     )
     run(separate.run, json_logs=json_logs)

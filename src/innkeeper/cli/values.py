@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import typer
+
 from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import find, pick
 
 if TYPE_CHECKING:
     from innkeeper.cli.client import Client
 
+NO_BOUND = "none"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -66,6 +69,15 @@ def instant(text: str | None) -> str | None:
 def in_days(days: int | None) -> str | None:
     """Return the instant so many days from now."""
     return (datetime.now(UTC) + timedelta(days=days)).isoformat() if days is not None else None
+
+
+def bound(text: str | None) -> int | str | None:
+    """Return a bound as a number, NO_BOUND where it is taken away, None where it stays."""
+    if text is None or text == NO_BOUND:
+        return text
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither a number nor {NO_BOUND}")
+    return int(text)
 
 
 def find_account(client: "Client", wanted: str) -> str:

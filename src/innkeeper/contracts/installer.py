@@ -136,6 +136,10 @@ class Folder(Source, Protocol):
         """Make a symbolic link; only relative targets that stay, by their text, within the folder are accepted."""
         ...
 
+    def delete(self, path: str, *, recursive: bool = False) -> None:
+        """Remove a file, a link itself, or an empty folder; with `recursive`, a folder with all beneath it."""
+        ...
+
     def stage(self) -> AbstractContextManager[Stage]:
         """Make a hidden folder, out of the game's reach, to prepare something in."""
         ...
@@ -150,6 +154,27 @@ class Run(Protocol):
         It runs in a session of its own, with none of the daemon's environment but the host's proxy and certificate
         settings. On cancellation and on time-out it is killed with everything it started; `InstallFailed` says that
         the time ran out, or that the command could not be started.
+        """
+        ...
+
+
+class RunAsServer(Protocol):
+    """Run a command whose code is not ours: a vendor's installer."""
+
+    async def __call__(
+        self,
+        argv: Sequence[str],
+        timeout: timedelta,
+        *,
+        env: Mapping[str, str] = {},
+        hear: Callable[[str], None] | None = None,
+    ) -> int:
+        """Run to the end and give the exit code (-N for signal N); each line of output goes to `hear`, or is reported.
+
+        It runs in the server's folder, as the server's own user, in the view of the file system and under the limits
+        that the game itself gets; it can gain no privileges, and has the network. What it is otherwise given, and how
+        it is ended, is as with `Run`; whatever else runs under the server's own user is ended before and after.
+        `InstallFailed` as there. Where the node has no users to give, it runs as the node.
         """
         ...
 
@@ -177,7 +202,9 @@ class Place:
     - `source`: gives the folder that holds an absolute path of this host, and the path within it; raises
       `InstallFailed` unless the administrator has opened a directory above it to imports.
     - `run`, `report`: see there.
-    - `tool`: finds an executable (`node`, `npm`, `java`); raises `InstallFailed` where this node has none.
+    - `tool`: finds an executable (`node`, `npm`); raises `InstallFailed` where this node has none. `java` is of the
+      major that the server needs. May block.
+    - `home`, `as_server`: the absolute path of the server's folder, for command lines of `as_server` alone; see there.
     - `export`: names a value that the server's command line may use, such as where shared content lies.
     """
 
@@ -188,6 +215,8 @@ class Place:
     run: Run
     report: Report
     tool: Callable[[str], Path]
+    home: Path
+    as_server: RunAsServer
     export: Callable[[str, str], None] = field(default=_export_nothing)
 
 

@@ -5,7 +5,7 @@ whichever runtime made the plan. Knows nothing of packages, desired state or the
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """100 is one core."""
     processes: int | None = None
     open_files: int | None = None
+    storage_mib: int | None = None
+    """Of all its files together. A runtime keeps it for each single file; for all of them the node does."""
+
+
+Bound = Literal["memory", "cpu", "processes"]
+
+
+class Confined(msgspec.Struct, frozen=True, kw_only=True):
+    """The control groups of one run, made and bounded."""
+
+    folders: list[str] = []
+    notes: list[str] = []
+    """What of the limits the host would not take, a sentence each, for people."""
+
+
+class Confinement(Protocol):
+    """What bounds the use of a run's processes as a whole: the kernel's control groups."""
+
+    @property
+    def bounds(self) -> frozenset[Bound]:
+        """What it can bound on this host."""
+        ...
+
+    def describe(self) -> str:
+        """Return what bounds it, or why nothing does: half a sentence, for people."""
+        ...
+
+    def confine(self, server: UUID, run_id: str, limits: Limits) -> Confined:
+        """Make the groups of a run, which its process then joins. Blocking, under 2 ms; what fails is noted."""
+        ...
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +99,10 @@ class ExecPlan(msgspec.Struct, frozen=True, kw_only=True):
     """By name without RLIMIT_ ("NOFILE"): (soft, hard)."""
     no_new_privs: bool = True
     isolation: Isolation | None = None
+    cgroups: list[str] = []
+    """Folders of control groups that the process joins before it is executed."""
+    notes: list[str] = []
+    """What of the limits is not kept in this run, a sentence each, for people."""
     rows: int = 40
     columns: int = 200
 

@@ -44,13 +44,18 @@ class VersionIndex(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     aliases: dict[str, str] = {}
     titles: dict[str, str] = {}
+    synonyms: dict[str, str] = {}
+    """Other names that a version may be asked for by, which nobody is shown → version."""
 
 
 class Fetch(Protocol):
     """GET a vendor's document."""
 
     async def __call__(self, url: str) -> bytes:
-        """Return the whole body of a 200; raises what the driver lets through (no answer), `NotOffered` for a 404."""
+        """Return the whole body of a 200; raises what the driver lets through (no answer), `NotOffered` for a 404.
+
+        Asking for the same again soon is cheap: a vendor that tells by validators that nothing changed sends nothing.
+        """
         ...
 
 
@@ -63,9 +68,12 @@ class IndexDriver(Protocol):
         ...
 
     async def index(self, url: str, options: Mapping[str, str], fetch: Fetch) -> VersionIndex:
-        """Return what there is. Raises IndexUnreadable."""
+        """Return what there is: names of letters, digits and ".", "_", "+", "-" only. Raises IndexUnreadable.
+
+        An index without versions is a promise kept, too: whether it is believed is the caller's matter.
+        """
         ...
 
     async def release(self, url: str, options: Mapping[str, str], version: str, fetch: Fetch) -> Release:
-        """Return what one version (never an alias) consists of. Raises IndexUnreadable, NotOffered."""
+        """Return what one version of the index (never an alias) consists of. Raises IndexUnreadable, NotOffered."""
         ...

@@ -15,20 +15,25 @@ import msgspec
 from innkeeper.core.access.store import AccessStore
 from innkeeper.core.accounts.store import AccountStore
 from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.billing.rental_store import RentalStore
 from innkeeper.core.billing.store import BillingStore
+from innkeeper.core.catalog.index_store import IndexStore
+from innkeeper.core.catalog.store import SellingStore
 from innkeeper.core.metrics.store import MetricStore
 from innkeeper.core.nodes.store import NodeStore
 from innkeeper.core.operations.store import OperationStore
 from innkeeper.core.servers.store import ServerStore
 
-Noun = Literal["account", "key", "role", "grant", "server", "node", "operation", "price", "wallet"]
+Noun = Literal[
+    "account", "key", "role", "grant", "server", "node", "operation", "price", "wallet", "billing", "selling"
+]
 
 
 class Changed(msgspec.Struct, frozen=True):
     """A row was made, changed or deleted: whoever keeps it in memory reads it again.
 
-    A grant's id is that of its account, and so is a wallet's. `row`, where it is given, is what there is to be read,
-    as the transaction left it: only the process that committed has it.
+    A grant's id is that of its account, and so is a wallet's; what is sold changes as a whole, with the id 0. `row`,
+    where it is given, is what there is to be read, as the transaction left it: only the process that committed has it.
     """
 
     noun: Noun
@@ -45,6 +50,10 @@ class SettingStore(Protocol):
         """Keep `value` unless there is one; return what is kept (of two writers, the first's)."""
         ...
 
+    async def put(self, name: str, value: str) -> None:
+        """Keep `value`, in place of what there is."""
+        ...
+
 
 class Work(Protocol):
     """The stores of one transaction."""
@@ -55,8 +64,11 @@ class Work(Protocol):
     nodes: NodeStore
     operations: OperationStore
     billing: BillingStore
+    rentals: RentalStore
     metrics: MetricStore
     activity: ActivityStore
+    selling: SellingStore
+    indexes: IndexStore
     settings: SettingStore
 
     def changed(self, noun: Noun, row_id: int, row: Any = None) -> None:

@@ -15,12 +15,17 @@ from pathlib import Path
 
 import structlog
 
+from innkeeper.node.java import JavaRuntime
 from innkeeper.wire.messages import NodeFacts
 
 log = structlog.get_logger(__name__)
 
 MIB = 1024 * 1024
-TOOLS: dict[str, list[str]] = {"node": ["--version"], "java": ["-version"]}
+ASKED: dict[str, str] = {"node": "--version", "java": "-version", "git": "--version", "python3": "--version"}
+"""The tools that are asked for their version, and how."""
+SEEN = ("npm", "steamcmd", "tar", "dpkg-deb", "apt-get")
+"""The tools of which only the presence is told: some take long to answer, or change themselves when they are run."""
+PRESENT = "present"
 _TOOL_TIMEOUT_S = 10
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
@@ -28,13 +33,16 @@ _VERSION = re.compile(r"\d+(?:\.\d+)*")
 def tool_versions(path: str | None = None) -> dict[str, str]:
     """Return name → version of the tools found on `path` (default: our own PATH). Blocking, runs each tool once."""
     versions = {}
-    for name, arguments in TOOLS.items():
+    for name in (*ASKED, *SEEN):
         program = shutil.which(name, path=path)
         if program is None:
             continue
+        if name in SEEN:
+            versions[name] = PRESENT
+            continue
         try:
             done = subprocess.run(
-                [program, *arguments],
+                [program, ASKED[name]],
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=_TOOL_TIMEOUT_S,
@@ -50,9 +58,18 @@ def tool_versions(path: str | None = None) -> dict[str, str]:
     return versions
 
 
-def collect_facts(data: Path, *, runtimes: Sequence[str], isolation: Sequence[str], tools: dict[str, str]) -> NodeFacts:
+def collect_facts(
+    data: Path,
+    *,
+    runtimes: Sequence[str],
+    isolation: Sequence[str],
+    tools: dict[str, str],
+    javas: Sequence[JavaRuntime] = (),
+) -> NodeFacts:
     """Return what this host is; disk figures are those of the file system that holds `data`. Blocking."""
     disk = shutil.disk_usage(data)
+    if javas and "java" not in tools:  # not where programs are looked for, but there all the same
+        tools = {**tools, "java": max(javas, key=lambda java: java.major).version}
     return NodeFacts(
         version=version("innkeeper"),
         hostname=socket.gethostname(),
@@ -64,4 +81,5 @@ def collect_facts(data: Path, *, runtimes: Sequence[str], isolation: Sequence[st
         runtimes=list(runtimes),
         tools=tools,
         isolation=list(isolation),
+        javas=sorted({java.major for java in javas}),
     )

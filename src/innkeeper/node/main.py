@@ -9,36 +9,50 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
 from innkeeper.contracts.game import Query
-from innkeeper.contracts.installer import Installer
+from innkeeper.contracts.installer import Installer, Report, RunAsServer
 from innkeeper.contracts.runtime import Runtime
 from innkeeper.drivers.configfiles.ini import Ini
 from innkeeper.drivers.configfiles.json import Json
 from innkeeper.drivers.configfiles.properties import Properties
 from innkeeper.drivers.configfiles.toml import Toml
 from innkeeper.drivers.configfiles.yaml import Yaml
+from innkeeper.drivers.fetching.store import Downloads
 from innkeeper.drivers.games.generic import TcpConnect
 from innkeeper.drivers.games.minecraft_java import MinecraftJava
 from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
+from innkeeper.drivers.installers.command import CommandInstaller
+from innkeeper.drivers.installers.debian import DebianInstaller
+from innkeeper.drivers.installers.download import DownloadInstaller
 from innkeeper.drivers.installers.files import FilesInstaller
+from innkeeper.drivers.installers.java import JavaInstaller
 from innkeeper.drivers.installers.npm import NpmInstaller
+from innkeeper.drivers.installers.steamcmd import SteamCmdInstaller
 from innkeeper.drivers.playerlists.lines import Lines
 from innkeeper.drivers.playerlists.minecraft_json import MinecraftJson
 from innkeeper.drivers.runtimes.process import FIRST_UID, SYSTEM_PATH, ProcessRuntime
+from innkeeper.drivers.trees import remove_unfinished
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.tasks import TaskSet, in_thread
 from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.edits import EditLocks
 from innkeeper.node.facts import collect_facts, tool_versions
 from innkeeper.node.identity import Identity, enrol, load_identity, save_identity
-from innkeeper.node.installs.process import CommandRunner
+from innkeeper.node.installs.planning import plan_command
+from innkeeper.node.installs.process import CommandRunner, ServerCommandRunner, end_leftovers, mark_of
+from innkeeper.node.java import Javas
 from innkeeper.node.keeper.client import Zygote
 from innkeeper.node.layout import DataFolder
+from innkeeper.node.limits.cgroups import detect
+from innkeeper.node.limits.guard import Guard
+from innkeeper.node.limits.quota import ProjectQuota
+from innkeeper.node.limits.storage import Storage
 from innkeeper.node.places import Places
 from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.samples.sampler import TICK
@@ -66,6 +80,10 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Told at enrolment: what players type; empty: the address."""
     imports: list[Path] = []
     """Directories of this host that servers may be installed from."""
+    mirror: str = ""
+    """Where vendors' files are fetched from in the vendors' place: see `kit.mirrors`."""
+    javas: list[Path] = []
+    """Java runtimes beyond those in the usual places: programs, homes, or folders of homes."""
     first_uid: int = FIRST_UID
     """Where we are root: this + a server's number is its user id."""
     sample_interval: timedelta = TICK
@@ -91,14 +109,23 @@ async def open_node(
     await in_thread(data.prepare)
     data.lock()
     try:
+        await in_thread(end_leftovers, mark_of(data.root))
+        await in_thread(remove_unfinished, data.shared)
         tools = _Tools()
-        runtime = ProcessRuntime(tools=tools.folders, tool_binaries=tools.binaries, first_uid=options.first_uid)
+        javas = Javas(options.javas)
+        guard = Guard(await in_thread(detect, data.root), data, await in_thread(ProjectQuota.of, data.servers))
+        runtime = ProcessRuntime(
+            tools=tools.folders,
+            tool_binaries=tools.binaries,
+            first_uid=options.first_uid,
+            confinement=guard.confinement,
+        )
         known = identity if identity is not None else await in_thread(load_identity, data.identity)
         if known is None:
-            known = await _enrolled(options, bus, data, runtime, tools.path)
+            known = await _enrolled(options, bus, data, runtime, tools.path, javas, guard)
         elif identity is not None:
             await in_thread(save_identity, data.identity, identity)
-        node = _assemble(options, bus, known, data, runtime, tools.path, clock or SystemClock())
+        node = _assemble(options, bus, known, data, runtime, tools.path, javas, clock or SystemClock(), guard)
         await node.start()
     except BaseException:
         data.unlock()
@@ -130,12 +157,24 @@ class _Tools:
         return ":".join([*(str(path) for path in self.binaries), SYSTEM_PATH])
 
 
-async def _enrolled(options: NodeOptions, bus: Bus, data: DataFolder, runtime: ProcessRuntime, path: str) -> Identity:
+async def _enrolled(
+    options: NodeOptions,
+    bus: Bus,
+    data: DataFolder,
+    runtime: ProcessRuntime,
+    path: str,
+    javas: Javas,
+    guard: Guard,
+) -> Identity:
     if options.token is None:
         raise NotEnrolled(f"{data.root} holds no identity: enrol this node with a token of the panel")
     facts = await in_thread(
         lambda: collect_facts(
-            data.root, runtimes=[runtime.name], isolation=runtime.describe(), tools=tool_versions(path)
+            data.root,
+            runtimes=[runtime.name],
+            isolation=[*runtime.describe(), *guard.describe()],
+            tools=tool_versions(path),
+            javas=javas.all(),
         )
     )
     wish = Enrol(
@@ -151,20 +190,49 @@ def _assemble(
     data: DataFolder,
     runtime: ProcessRuntime,
     tools_path: str,
+    javas: Javas,
     clock: Clock,
+    guard: Guard,
 ) -> NodeService:
     environment = dict(os.environ)
+    downloads = Downloads(mirror=options.mirror)
     zygote = Zygote(data.zygote)
     slots = StartSlots(at_once=options.starts_at_once, interval=options.start_interval)
+    archive, download = ArchiveInstaller(downloads), DownloadInstaller(downloads)
     installers: Mapping[str, Installer] = {
-        one.name: one for one in (ArchiveInstaller(), FolderInstaller(), FilesInstaller(), NpmInstaller(environment))
+        one.name: one
+        for one in (
+            archive,
+            download,
+            CommandInstaller(),
+            DebianInstaller(),
+            FolderInstaller(),
+            FilesInstaller(),
+            JavaInstaller(download),
+            NpmInstaller(environment),
+            SteamCmdInstaller(archive),
+        )
     }
     queries: Mapping[str, Query] = {one.name: one for one in (MinecraftJava(), TcpConnect())}
+    mark = mark_of(data.root)
+
+    def make_run_as_server(desired: DesiredServer, report: Report) -> RunAsServer:
+        plan = partial(
+            plan_command,
+            desired=desired,
+            place=data.place(desired.uuid),
+            runtime=runtime,
+            choose_java=javas.choose,
+        )
+        return ServerCommandRunner(report, environment, mark, plan)
+
     make_place = Places(
         data,
-        make_run=lambda report: CommandRunner(report, environment),
+        make_run=lambda report: CommandRunner(report, environment, mark),
+        make_run_as_server=make_run_as_server,
         imports=options.imports,
         tools_path=tools_path,
+        choose_java=javas.choose,
     )
     locks = EditLocks()
     configs = ConfigWriter([Ini(), Json(), Properties(), Toml(), Yaml()], locks)
@@ -178,6 +246,7 @@ def _assemble(
         on_change: Callable[[ObservedServer], None],
         on_blocks: Callable[[UUID, list[Block]], None],
         seen_alive: Callable[[str], int | None],
+        storage: Storage,
     ) -> ServerRunner:
         return ServerRunner(
             uuid=desired.uuid,
@@ -194,6 +263,8 @@ def _assemble(
             on_change=on_change,
             on_blocks=on_blocks,
             seen_alive=seen_alive,
+            choose_java=javas.choose,
+            storage=storage,
         )
 
     return NodeService(
@@ -207,7 +278,10 @@ def _assemble(
         let_go=zygote.quit,
         configs=configs,
         player_lists=PlayerLists([Lines(), MinecraftJson()], clock, locks),
-        isolation=runtime.describe(),
+        guard=guard,
+        isolation=[*runtime.describe(), *guard.describe()],
         tools_path=tools_path,
+        javas=javas.all,
+        keep_house=partial(downloads.sweep, data.shared),
         sample_interval=options.sample_interval,
     )

@@ -26,22 +26,23 @@ from innkeeper.node.asks import Asks, Journal
 from innkeeper.node.attending import Attending
 from innkeeper.node.broadcast import Broadcast
 from innkeeper.node.configs import ConfigWriter
-from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.facts import collect_facts, tool_versions
 from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import JailError
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.identity import Identity
+from innkeeper.node.java import JavaRuntime
 from innkeeper.node.keeper.client import NotRunning, RequestRefused
-from innkeeper.node.keeper.frames import STATE_NAME
-from innkeeper.node.keeper.state import read_json
+from innkeeper.node.kept import KeptServer
 from innkeeper.node.layout import DataFolder
 from innkeeper.node.lifesigns import EVERY, LifeSigns
+from innkeeper.node.limits.guard import Guard
+from innkeeper.node.limits.storage import Storage
+from innkeeper.node.limits.watchdog import Watched
 from innkeeper.node.management import Management
 from innkeeper.node.outbox import Outbox
 from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.refusals import Refused
-from innkeeper.node.samples.processes import Tree
 from innkeeper.node.samples.sampler import TICK, Running, Sampler
 from innkeeper.node.slots import StartSlots
 from innkeeper.node.supervisor.access import ManagementAccess
@@ -59,6 +60,7 @@ AT_ONCE = 16
 """Servers adopted or applied at the same time."""
 _AT_REST: frozenset[wire.Phase] = frozenset({"created", "installing", "stopped"})
 UPLOAD_SWEEP = timedelta(minutes=1)
+HOUSEKEEPING = timedelta(hours=6)
 TOLD_PATIENCE = timedelta(seconds=30)
 """For a panel to acknowledge the last run of a server that is to be deleted."""
 
@@ -76,39 +78,18 @@ class MakeRunner(Protocol):
         on_change: Callable[[wire.ObservedServer], None],
         on_blocks: Callable[[UUID, list[wire.Block]], None],
         seen_alive: Callable[[str], int | None],
+        storage: Storage,
     ) -> ServerRunner:
         """Return the runner of one server, which has done nothing yet; the callbacks come from the event loop."""
         ...
 
 
-class _Kept:
-    """One server that is kept here."""
-
-    def __init__(self, desired: wire.DesiredServer, place: ServerPlace, jail: Jail, runner: ServerRunner) -> None:
-        self.desired = desired
-        self.place = place
-        self.jail = jail
-        self.runner = runner
-        self.journal = Journal(JournalReader(place.journal), JournalReader(place.journal))
-        self._tree: Tree | None = None
-
-    def tree(self) -> Tree | None:
-        """Return the game's processes, None while none lives. Reads one small file at each new process."""
-        pid = self.runner.observed.pid
-        if pid is None:
-            self._tree = None
-        elif self._tree is None or self._tree.game != pid:
-            state = read_json(str(self.place.keeper), STATE_NAME) or {}
-            keeper = state.get("keeper_pid") if state.get("pid") == pid else None
-            self._tree = Tree(pid, keeper if isinstance(keeper, int) else None)
-        return self._tree
-
-
 class NodeService:
     """One node. `start` and `close` once each; everything between is driven by what it is asked and what happens.
 
-    `isolation` are sentences for people. `tools_path` is where games' tools are looked for. `let_go` is called last: it
-    ends what serves only to start games.
+    `isolation` are sentences for people. `tools_path` is where games' tools are looked for, and `javas` looks for Java.
+    `keep_house` is called now and then to tidy what installers keep. `let_go` is called last: it ends what serves only
+    to start games.
     """
 
     def __init__(
@@ -124,8 +105,11 @@ class NodeService:
         let_go: Callable[[], Awaitable[None]],
         configs: ConfigWriter,
         player_lists: PlayerLists,
+        guard: Guard,
         isolation: Sequence[str] = (),
         tools_path: str | None = None,
+        javas: Callable[[], Sequence[JavaRuntime]] = list,
+        keep_house: Callable[[], Awaitable[None]] | None = None,
         sample_interval: timedelta = TICK,
     ) -> None:
         self.identity = identity
@@ -138,8 +122,12 @@ class NodeService:
         self._let_go = let_go
         self._isolation = list(isolation)
         self._tools_path = tools_path
+        self._javas = javas
+        self._keep_house = keep_house
+        self._guard = guard
+        self._watchdog = guard.watch(self._watched)
         self._tools: dict[str, str] | None = None
-        self._kept: dict[UUID, _Kept] = {}
+        self._kept: dict[UUID, KeptServer] = {}
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._moved = asyncio.Event()
         self._unknown: frozenset[UUID] = frozenset()
@@ -159,7 +147,7 @@ class NodeService:
             node=identity.node,
             clock=clock,
             running=self._running,
-            disk_usage=lambda server: self._find(server).jail.usage(),
+            disk_usage=lambda server: self._find(server).storage.measure(),
             publish=self._publish_samples,
             tick_ms=lambda server: self._attending.tick_ms(server),
             interval=sample_interval,
@@ -189,6 +177,7 @@ class NodeService:
         await in_thread(self._data.sweep)
         await in_thread(self._lifesigns.load)
         remembered = await in_thread(self._data.remembered)
+        await in_thread(self._guard.sweep)
         await self._bounded([self._adopt(desired) for desired in remembered])
         self._slots.open()
         self._undo_on_state = self._bus.on_state(self._bus_turned)
@@ -200,7 +189,12 @@ class NodeService:
         self._tasks.start(
             every(UPLOAD_SWEEP, self._uploads.give_up_idle, name="idle uploads"), name="idle uploads", fatal=False
         )
+        if self._keep_house is not None:
+            self._tasks.start(
+                every(HOUSEKEEPING, self._keep_house, name="housekeeping"), name="housekeeping", fatal=False
+            )
         self._sampler.start(self._tasks)
+        self._watchdog.start(self._tasks)
         self._tasks.start(every(EVERY, self._note_lifesigns, name="life signs"), name="life signs", fatal=False)
         log.info("node.started", node=str(self.identity.node), servers=len(self._kept))
 
@@ -215,6 +209,7 @@ class NodeService:
         await asyncio.gather(*(kept.runner.close() for kept in self._kept.values()))
         await self._tasks.aclose()
         await self._let_go()
+        await in_thread(self._guard.close)
         self._data.unlock()
         log.info("node.closed", node=str(self.identity.node))
 
@@ -225,7 +220,7 @@ class NodeService:
         """
         await asyncio.gather(*(self._stop_one(kept) for kept in self._kept.values()))
 
-    async def _stop_one(self, kept: _Kept) -> None:
+    async def _stop_one(self, kept: KeptServer) -> None:
         kept.runner.restore_at_next_start()
         if kept.runner.observed.phase in _AT_REST:
             return
@@ -307,6 +302,7 @@ class NodeService:
                 self._sampler.forget(ask.server)
                 self._attending.forget(ask.server)
                 await in_thread(self._data.forget_archives, ask.server)
+                await in_thread(self._guard.forget, ask.server)
                 log.info("server.removed", server=str(ask.server))
         self._locks.pop(ask.server, None)
         return wire.Done()
@@ -336,7 +332,7 @@ class NodeService:
     def _jail_of(self, server: UUID) -> Jail:
         return self._find(server).jail
 
-    def _find(self, server: UUID) -> _Kept:
+    def _find(self, server: UUID) -> KeptServer:
         kept = self._kept.get(server)
         if kept is None:
             raise Refused("no_such_server", server=str(server))
@@ -371,14 +367,17 @@ class NodeService:
                 kept = None
             if kept is None:
                 kept = await self._keep(desired)
+            if desired.disk_mib != kept.desired.disk_mib:
+                await in_thread(self._guard.storage, desired.uuid, desired.number, desired.disk_mib)
             await kept.runner.apply(desired)
             kept.desired = desired
 
-    async def _keep(self, desired: wire.DesiredServer) -> _Kept:
+    async def _keep(self, desired: wire.DesiredServer) -> KeptServer:
         runtime = self._runtime(desired)
         owner = _owner_of(runtime, desired.number)
         pair = (owner.uid, owner.gid) if owner is not None else None
         place = await in_thread(self._data.make_server, desired.uuid, pair)
+        storage = await in_thread(self._guard.storage, desired.uuid, desired.number, desired.disk_mib)
         runner = self._make_runner(
             desired,
             place,
@@ -387,8 +386,10 @@ class NodeService:
             on_change=self._changed,
             on_blocks=self._printed,
             seen_alive=lambda run_id: self._lifesigns.of(desired.uuid, run_id),
+            storage=storage,
         )
-        kept = self._kept[desired.uuid] = _Kept(desired, place, Jail(place.files, pair), runner)
+        jail = Jail(place.files, pair, room=storage)
+        kept = self._kept[desired.uuid] = KeptServer(desired, place, jail, storage, runner)
         try:
             await in_thread(kept.jail.sweep)
         except JailError as error:
@@ -403,7 +404,7 @@ class NodeService:
 
     def _archives(self, server: UUID) -> Jail:
         self._find(server)
-        return Jail(self._data.archives(server))
+        return Jail(self._data.archives(server), room=self._guard.archives(server))
 
     def _running(self) -> list[Running]:
         found = []
@@ -412,6 +413,9 @@ class NodeService:
             if tree is not None:
                 found.append(Running(uuid=uuid, tree=tree, players=len(kept.runner.observed.players)))
         return found
+
+    def _watched(self) -> list[Watched]:
+        return [kept.watched(tree) for kept in self._kept.values() if (tree := kept.tree()) is not None]
 
     def _printed(self, server: UUID, blocks: list[wire.Block]) -> None:
         self._broadcast.offer(server, blocks)
@@ -447,6 +451,7 @@ class NodeService:
             runtimes=sorted(self._runtimes),
             isolation=self._isolation,
             tools=self._tools,
+            javas=await in_thread(self._javas),
         )
 
 

@@ -25,6 +25,7 @@ from innkeeper.node.keeper.client import (
     kill_lost,
 )
 from innkeeper.node.layout import DataFolder
+from innkeeper.node.limits.cgroups import detect
 from innkeeper.node.supervisor.place import ServerPlace, load_desired
 from innkeeper.wire.messages import StopRule
 
@@ -50,6 +51,7 @@ async def stop_all_servers(data: Path) -> list[UUID]:
     else:
         living = [place for place in living if await in_thread(_lives, place)]
     await Zygote(folder.zygote).quit()
+    await in_thread(lambda: detect(folder.root).close())
     return [UUID(place.root.name) for place in living]
 
 

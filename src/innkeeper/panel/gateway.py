@@ -29,7 +29,15 @@ from innkeeper.core.servers.model import Server
 from innkeeper.kit.clock import from_microseconds
 from innkeeper.kit.log import get_logger
 from innkeeper.wire import messages as wire
-from innkeeper.wire.bus import Bus, BusIsDown, NoResponder, RequestTimedOut, ResponderFailed, Subscription
+from innkeeper.wire.bus import (
+    Bus,
+    BusIsDown,
+    NoResponder,
+    PayloadTooLarge,
+    RequestTimedOut,
+    ResponderFailed,
+    Subscription,
+)
 from innkeeper.wire.bus import Message as BusMessage
 from innkeeper.wire.codec import BadMessage, decode, encode
 
@@ -40,6 +48,8 @@ ASK_TIMEOUT = timedelta(seconds=15)
 REMOVE_TIMEOUT = timedelta(minutes=5)
 FINISH_TIMEOUT = timedelta(minutes=2)
 """Of an upload: what of it has not reached the disk yet is waited for."""
+MAX_APPLY_BYTES = 512 * 1024
+"""Of servers in one message."""
 
 CONDITIONS: dict[str, type[CoreError]] = {
     snake(condition.__name__): condition
@@ -67,8 +77,21 @@ class BusGateway:
     # -- what should be ---------------------------------------------------------------------------------------------
 
     async def apply(self, node: Node, desired: list[Desired], *, complete: bool) -> None:
-        servers = [desired_server(item) for item in desired]
-        await self._ask(node, wire.Apply(servers=servers, complete=complete), wire.Done)
+        """Tell `node` what should be. What does not fit into one message is told in parts; only their sum is complete.
+
+        A part that the node refuses does not keep the others from being told.
+        """
+        parts = _parts([desired_server(item) for item in desired])
+        refused: CoreError | None = None
+        for part in parts:
+            try:
+                await self._ask(node, wire.Apply(servers=part, complete=complete and len(parts) == 1), wire.Done)
+            except NodeIsOffline:
+                raise
+            except CoreError as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
 
     async def remove(self, server: Server) -> None:
         await self._ask_of(server, wire.Remove(server=server.uuid), wire.Done, REMOVE_TIMEOUT)
@@ -230,7 +253,7 @@ class BusGateway:
             raise NodeIsOffline from error
         except (RequestTimedOut, BusIsDown) as error:
             raise NodeIsOffline from error
-        except (ResponderFailed, BadMessage) as error:
+        except (ResponderFailed, BadMessage, PayloadTooLarge) as error:
             raise NodeFailed from error
         if isinstance(answer, wire.Refusal):
             condition = CONDITIONS.get(answer.code)
@@ -240,6 +263,20 @@ class BusGateway:
         if not isinstance(answer, kind):
             raise NodeFailed(f"The node answered {type(answer).__name__} where {kind.__name__} was due.")
         return answer
+
+
+def _parts(servers: list[wire.DesiredServer], limit: int = MAX_APPLY_BYTES) -> list[list[wire.DesiredServer]]:
+    """Return `servers` in order as one run or more, each within `limit` bytes; what alone is larger stands alone."""
+    found: list[list[wire.DesiredServer]] = [[]]
+    size = 0
+    for server in servers:
+        own = len(encode(server))
+        if found[-1] and size + own > limit:
+            found.append([])
+            size = 0
+        found[-1].append(server)
+        size += own
+    return found
 
 
 class ConsoleWatch:

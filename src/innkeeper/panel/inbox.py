@@ -10,10 +10,12 @@ from uuid import UUID, uuid4
 
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.billing.directory import BillingDirectory
+from innkeeper.core.catalog.selling import Selling
 from innkeeper.core.errors import CoreError, Unavailable
 from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes import model as nodes_model
 from innkeeper.core.nodes.errors import NoSuchNode
+from innkeeper.core.nodes.regions import Regions
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.operations.service import OperationService, Progress
@@ -48,6 +50,8 @@ class Inbox:
         nodes: NodeService,
         operations: OperationService,
         metrics: MetricService,
+        selling: Selling,
+        regions: Regions,
         tasks: TaskSet,
     ) -> None:
         self._bus = bus
@@ -57,6 +61,8 @@ class Inbox:
         self._nodes = nodes
         self._operations = operations
         self._metrics = metrics
+        self._selling = selling
+        self._regions = regions
         self._tasks = tasks
         self._origin = uuid4().hex
         self._heard: list[Subscription] = []
@@ -88,6 +94,8 @@ class Inbox:
         """Read everything that is kept in memory from storage."""
         await self._access.load()
         await self._credits.load()
+        await self._selling.load()
+        await self._regions.load()
         await self._nodes.load()
         await self._servers.load()
 
@@ -109,8 +117,11 @@ class Inbox:
                     await self._nodes.apply(change)
                 case "operation":
                     await self._operations.apply(change)
-                case "price" | "wallet":
+                case "price" | "wallet" | "billing":
                     await self._credits.apply(change)
+                case "selling":
+                    await self._selling.load()
+                    await self._regions.load()
                 case _:
                     await self._access.apply(change)
 
@@ -232,6 +243,7 @@ def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:
         runtimes=facts.runtimes,
         tools=facts.tools,
         isolation=facts.isolation,
+        javas=facts.javas,
     )
 
 

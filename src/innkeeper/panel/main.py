@@ -10,21 +10,33 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from innkeeper.contracts.versions import IndexDriver
 from innkeeper.core.access.errors import KeyIsUnknown
 from innkeeper.core.accounts.errors import UsernameIsTaken
 from innkeeper.core.billing.collector import TICK
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
+from innkeeper.core.catalog.offers import TICK as OFFERS_TICK
 from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.catalog.versions import Vendors
 from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.players.profiles import Profiles
 from innkeeper.core.servers.reconcile import Reconciler
 from innkeeper.core.work import Works
+from innkeeper.drivers.versions.bedrock import Bedrock
+from innkeeper.drivers.versions.fabric import Fabric
+from innkeeper.drivers.versions.factorio import Factorio
+from innkeeper.drivers.versions.forge import Forge
+from innkeeper.drivers.versions.mojang import Mojang
+from innkeeper.drivers.versions.papermc import PaperMc
+from innkeeper.drivers.versions.sourcemod import SourceMod
+from innkeeper.drivers.versions.spigotmc import SpigotMc
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet, every, in_thread
 from innkeeper.panel.api.app import api_application
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
+from innkeeper.panel.dialects.serverflex.app import serverflex_application
 from innkeeper.panel.gateway import BusGateway
 from innkeeper.panel.http.front import Front
 from innkeeper.panel.http.serving import HttpServer
@@ -39,6 +51,7 @@ from innkeeper.wire.bus import Bus
 
 if TYPE_CHECKING:
     from innkeeper.panel.profiles import HttpProfiles
+    from innkeeper.panel.vendors import HttpVendors
 
 log = get_logger(__name__)
 
@@ -47,6 +60,7 @@ _RECONCILE_EVERY = timedelta(seconds=60)
 _SAVE_SAMPLES_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
 _IDLE_STOPS_EVERY = timedelta(seconds=10)
+_PURGES_EVERY = timedelta(seconds=10)
 _PASSWORD_LETTERS = string.ascii_letters + string.digits
 
 
@@ -64,6 +78,10 @@ class PanelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where logs are shown to whoever has the link, as `panel.logshare` says; empty: they are not shared."""
     profile_service: str | None = None
     """Where players' accounts are looked up, as `panel.profiles` says; None: nobody is asked."""
+    vendors: bool = False
+    """Vendors are asked what versions of their software there are, as `panel.vendors` says; false: nobody is."""
+    mirror: str = ""
+    """Where their documents are fetched from, as `kit.mirrors` says; empty: from themselves."""
     settings: Settings = Settings()
 
 
@@ -113,10 +131,11 @@ class Panel:
             tasks = TaskSet("panel").start_set()
             exits.push_async_callback(tasks.aclose)
             clock = clock or SystemClock()
-            profiles = _profiles(options, clock)
-            if profiles is not None:
-                exits.push_async_callback(profiles.aclose)
-            panel = await cls._tie(options, bus, database, clock, tasks, own_node, profiles)
+            profiles, vendors = _profiles(options, clock), _vendors(options)
+            for outside in (profiles, vendors):
+                if outside is not None:
+                    exits.push_async_callback(outside.aclose)
+            panel = await cls._tie(options, bus, database, clock, tasks, own_node, profiles, vendors)
             exits.push_async_callback(panel._inbox.close)
             panel.http = HttpServer(panel._front(), tasks, proxies=options.proxies)
             await panel.http.open(options.host, options.port)
@@ -135,6 +154,7 @@ class Panel:
         tasks: TaskSet,
         own_node: Callable[[NodeService], Awaitable[None]] | None,
         profiles: Profiles | None,
+        vendors: Vendors | None,
     ) -> Self:
         works: Works = database.works
         models = Models.over(works, clock)
@@ -155,6 +175,7 @@ class Panel:
             reconciler=reconciler,
             profiles=profiles,
             uploader=McLogs(options.log_share_url) if options.log_share_url else None,
+            vendors=vendors,
         )
         inbox = Inbox(
             bus=bus,
@@ -164,18 +185,28 @@ class Panel:
             nodes=models.nodes,
             operations=models.operations,
             metrics=product.metrics,
+            selling=product.selling,
+            regions=product.regions,
             tasks=tasks,
         )
         database.set_announcer(inbox.announce)
         await models.nodes.load()
+        await product.offers.load()
         if own_node is not None:
             await own_node(models.nodes)
         await inbox.open(reconciler)
+        await product.rentals.note_prices()
         return cls(options, product, reconciler, inbox, tasks)
 
     def _front(self) -> Front:
+        serverflex = serverflex_application(self.product)
         return Front(
-            {"/api/innkeeper/v1": api_application(self.product), "/v1": exaroton_application(self.product)},
+            {
+                "/api/innkeeper/v1": api_application(self.product),
+                "/v1": exaroton_application(self.product),
+                "/1.0": serverflex,
+                "/server": serverflex,
+            },
             otherwise=web_application(self.product),
         )
 
@@ -185,7 +216,10 @@ class Panel:
         for interval, work, name in (
             (_RECONCILE_EVERY, self._reconciler.tick, "reconciliation"),
             (TICK, product.collector.tick, "metering"),
+            (TICK, product.rent_collector.tick, "collecting rent"),
+            (OFFERS_TICK, product.offers.refresh, "reading vendors' indexes"),
             (_IDLE_STOPS_EVERY, product.idling.tick, "idle stops"),
+            (_PURGES_EVERY, product.deleting.tick, "purging deleted servers"),
             (_SAVE_SAMPLES_EVERY, product.metrics.save, "saving samples"),
             (_SAVE_SAMPLES_EVERY, product.authority.save_uses, "saving uses of keys"),
             (_PRUNE_EVERY, product.metrics.prune, "pruning samples"),
@@ -241,6 +275,19 @@ def _profiles(options: PanelOptions, clock: Clock) -> "HttpProfiles | None":
     from innkeeper.panel.profiles import HttpProfiles  # an HTTP client is much for those who never ask
 
     return HttpProfiles(options.profile_service, clock)
+
+
+def _vendors(options: PanelOptions) -> "HttpVendors | None":
+    if not options.vendors:
+        return None
+    from innkeeper.panel.vendors import HttpVendors
+
+    return HttpVendors(index_drivers(), mirror=options.mirror)
+
+
+def index_drivers() -> list[IndexDriver]:
+    """Return every way that there is to read a vendor's index."""
+    return [Mojang(), PaperMc(), SpigotMc(), Fabric(), Forge(), Factorio(), SourceMod(), Bedrock()]
 
 
 def _read(path: Path) -> str:

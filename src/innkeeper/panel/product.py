@@ -1,17 +1,25 @@
 """The product as the panel's routes are given it: core's services, tied together over what was chosen for them."""
 
+import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.service import AccessService
 from innkeeper.core.accounts.service import AccountService, PasswordHasher
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.billing.announcing import Announcements
 from innkeeper.core.billing.collector import Collector
 from innkeeper.core.billing.directory import BillingDirectory
 from innkeeper.core.billing.meters import Meters
+from innkeeper.core.billing.rent_collector import RentCollector
+from innkeeper.core.billing.rentals import Rentals
 from innkeeper.core.billing.service import BillingService
+from innkeeper.core.catalog.offers import Offers
+from innkeeper.core.catalog.selling import Selling
 from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.catalog.versions import Vendors
 from innkeeper.core.console.hub import ConsoleHub
 from innkeeper.core.console.service import ConsoleService
 from innkeeper.core.console.sharing import LogSharing, LogUploader
@@ -19,12 +27,16 @@ from innkeeper.core.files.configs import ConfigService
 from innkeeper.core.files.service import FileService
 from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes.gateway import NodeGateway
+from innkeeper.core.nodes.regions import Regions
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.service import OperationService
 from innkeeper.core.players.profiles import Profiles
 from innkeeper.core.players.service import PlayerListService
 from innkeeper.core.servers.attention import LookParts
+from innkeeper.core.servers.deleting import Deleting
+from innkeeper.core.servers.deploying import Deploying
 from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.holding import Holds
 from innkeeper.core.servers.idling import IdleStops
 from innkeeper.core.servers.management import ManagementService
 from innkeeper.core.servers.reconcile import Reconciler
@@ -42,6 +54,12 @@ class Settings:
     """Appended to a server's name where a dialect shows an address of that form."""
     show_port_while_offline: bool = False
     """Dialects that hide the port of a stopped server show it all the same."""
+    deletion_grace: timedelta = timedelta(0)
+    """For how long a deleted server is kept, so that it can be brought back; 0: not at all."""
+    most_grants: int = 25
+    """With how many accounts a server may be shared."""
+    most_servers: int | None = None
+    """How many servers an account may own that says nothing else and is no superuser's; None: any number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +125,20 @@ class Product:
     collector: Collector
     configs: ConfigService
     console: ConsoleService
+    deleting: Deleting
     directory: ServerDirectory
     files: FileService
     idling: IdleStops
     management: ManagementService
     metrics: MetricService
     nodes: NodeService
+    offers: Offers
     operations: OperationService
     players: PlayerListService
+    regions: Regions
+    rent_collector: RentCollector
+    rentals: Rentals
+    selling: Selling
     servers: ServerService
     sharing: LogSharing
 
@@ -133,13 +157,47 @@ class Product:
         reconciler: Reconciler,
         profiles: Profiles | None = None,
         uploader: LogUploader | None = None,
+        vendors: Vendors | None = None,
     ) -> Self:
         """Return the whole product over its models and what was chosen for it."""
         directory, authority, activity = models.directory, models.authority, models.activity
+        offers = Offers(works, clock, catalog, vendors, spread=random.random)
         looks = LookParts(gateway=gateway, servers=directory, rights=authority, clock=clock)
-        servers = ServerService(
+        holds = Holds(directory)
+        selling = Selling(works=works, clock=clock, catalog=catalog, activity=activity)
+        rentals = Rentals(works=works, clock=clock, directory=models.credits, activity=activity, plan_of=selling.get)
+        announcements = Announcements(catalog=catalog, gateway=gateway)
+        deleting = Deleting(
             works=works,
             clock=clock,
+            directory=directory,
+            holds=holds,
+            operations=models.operations,
+            activity=activity,
+            reconciler=reconciler,
+            closing=(rentals.close, models.meters.close),
+            reopening=(rentals.reopen,),
+            grace=settings.deletion_grace,
+        )
+        regions = Regions(works=works, selling=selling, nodes=models.nodes, activity=activity)
+        deploying = Deploying(
+            works=works,
+            clock=clock,
+            catalog=catalog,
+            offers=offers,
+            selling=selling,
+            regions=regions,
+            nodes=models.nodes,
+            gateway=gateway,
+            operations=models.operations,
+            activity=activity,
+            reconciler=reconciler,
+            opening=(rentals.open,),
+            account_id=authority.id_of,
+            most_servers=settings.most_servers,
+        )
+        servers = ServerService(
+            works=works,
             directory=directory,
             catalog=catalog,
             nodes=models.nodes,
@@ -148,7 +206,9 @@ class Product:
             activity=activity,
             reconciler=reconciler,
             meters=models.meters,
-            account_exists=authority.id_of,
+            holds=holds,
+            deploying=deploying,
+            deleting=deleting,
         )
         billing = BillingService(
             works=works,
@@ -176,7 +236,14 @@ class Product:
             settings=settings,
             secret=secret,
             authority=authority,
-            access=AccessService(works=works, clock=clock, directory=authority, servers=directory, activity=activity),
+            access=AccessService(
+                works=works,
+                clock=clock,
+                directory=authority,
+                servers=directory,
+                activity=activity,
+                most_grants=settings.most_grants,
+            ),
             accounts=AccountService(
                 works=works,
                 clock=clock,
@@ -196,11 +263,11 @@ class Product:
                 servers=directory,
                 commands=servers,
                 activity=activity,
-                catalog=catalog,
-                gateway=gateway,
+                announcements=announcements,
             ),
             configs=configs,
             console=console,
+            deleting=deleting,
             directory=directory,
             files=FileService(
                 works=works,
@@ -221,6 +288,7 @@ class Product:
             management=ManagementService(works=works, activity=activity, looks=looks),
             metrics=MetricService(works=works, looks=looks),
             nodes=models.nodes,
+            offers=offers,
             operations=models.operations,
             players=PlayerListService(
                 works=works,
@@ -230,6 +298,12 @@ class Product:
                 activity=activity,
                 profiles=profiles,
             ),
+            regions=regions,
+            rent_collector=RentCollector(
+                clock=clock, rentals=rentals, servers=directory, commands=servers, announcements=announcements
+            ),
+            rentals=rentals,
+            selling=selling,
             servers=servers,
             sharing=LogSharing(
                 works=works, clock=clock, console=console, servers=directory, activity=activity, uploader=uploader

@@ -139,6 +139,13 @@ class SqlAccess:
         result = await self._connection.execute(delete(grants).where(mine))
         return result.rowcount > 0
 
+    async def grants_of(self, server_id: int) -> list[Grant]:
+        await self._connection.execute(
+            select(servers.c.id).where(servers.c.id == server_id).with_for_update(key_share=True)
+        )
+        query = select(grants).where(grants.c.server_id == server_id).order_by(grants.c.account_id)
+        return await fetch_all(self._connection, query, Grant)
+
     async def all_grants(self) -> list[Grant]:
         query = select(grants).order_by(grants.c.account_id, grants.c.server_id)
         return await fetch_all(self._connection, query, Grant)

@@ -30,6 +30,11 @@ class SqlAccounts:
     async def get(self, account_id: int) -> Account | None:
         return await fetch_one(self._connection, select(*COLUMNS).where(accounts.c.id == account_id), Account)
 
+    async def lock(self, account_id: int) -> Account | None:
+        # Its key stays: what refers to it is written meanwhile. SQLite has one writer anyhow.
+        held = select(*COLUMNS).where(accounts.c.id == account_id).with_for_update(key_share=True)
+        return await fetch_one(self._connection, held, Account)
+
     async def find(self, username: str) -> Account | None:
         query = select(*COLUMNS).where(accounts.c.username_folded == username.casefold())
         return await fetch_one(self._connection, query, Account)

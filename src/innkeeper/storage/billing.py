@@ -33,6 +33,7 @@ from innkeeper.storage.errors import FOREIGN_KEY, refusing
 from innkeeper.storage.rows import fetch_all, fetch_one, insert_row, inserting, values_of
 from innkeeper.storage.schema import (
     OPEN,
+    WALLET,
     ledger_entries,
     ledger_transactions,
     ledgers,
@@ -95,16 +96,19 @@ class SqlBilling:
         found = await self._balances(_BALANCES, refs)
         return {ref: found.get(ref.name, 0) for ref in refs}
 
-    async def wallets(self) -> dict[int, int]:
-        query = select(ledgers.c.account_id, ledgers.c.balance).where(ledgers.c.kind == "wallet")
-        return {row.account_id: row.balance for row in await self._connection.execute(query)}
+    async def wallets(self, account_id: int | None = None) -> dict[LedgerRef, int]:
+        query = select(*_REF, ledgers.c.balance).where(WALLET)
+        if account_id is not None:
+            query = query.where(ledgers.c.account_id == account_id)
+        return {_ref(row): row.balance for row in await self._connection.execute(query)}
 
     async def lock(self, refs: Sequence[LedgerRef]) -> dict[LedgerRef, int]:
-        found = await self._balances(_LOCK, refs)
-        missing = [_ledger(ref) for ref in sorted(set(refs), key=lambda ref: ref.name) if ref.name not in found]
+        # All of them are there before any is locked: one that is made later would be locked out of turn.
+        known = await self._balances(_BALANCES, refs)
+        missing = [_ledger(ref) for ref in sorted(set(refs), key=lambda ref: ref.name) if ref.name not in known]
         if missing:
             await self._connection.execute(inserting(self._connection, ledgers).on_conflict_do_nothing(), missing)
-            found = await self._balances(_LOCK, refs)
+        found = await self._balances(_LOCK, refs)
         return {ref: found[ref.name] for ref in refs}
 
     async def stakes(self, pool_ids: Sequence[int]) -> dict[int, dict[int, int]]:
@@ -293,6 +297,17 @@ class SqlBilling:
         )
         return [(_ref(row), row.balance, int(row.total)) for row in await self._connection.execute(query)]
 
+    async def mixed(self, limit: int) -> list[int]:
+        currency = func.coalesce(ledgers.c.currency, "")
+        query = (
+            select(ledger_entries.c.transaction_id)
+            .join_from(ledger_entries, ledgers)
+            .group_by(ledger_entries.c.transaction_id)
+            .having(func.min(currency) != func.max(currency))
+            .limit(limit)
+        )
+        return list((await self._connection.execute(query)).scalars())
+
     async def strays(self, limit: int) -> list[LedgerRef]:
         mine = (ledgers.c.pool_id == pool_members.c.pool_id) & (ledgers.c.account_id == pool_members.c.account_id)
         query = (
@@ -332,13 +347,13 @@ class SqlBilling:
         return found
 
 
-_REF = [ledgers.c.kind.label("ledger_kind"), ledgers.c.account_id, ledgers.c.pool_id]
+_REF = [ledgers.c.kind.label("ledger_kind"), ledgers.c.account_id, ledgers.c.pool_id, ledgers.c.currency]
 
 
 def _ref(row: Any) -> LedgerRef:
     if row.ledger_kind == "stake":
         return stake(row.pool_id, row.account_id)
-    return LedgerRef(row.ledger_kind, row.account_id)
+    return LedgerRef(row.ledger_kind, row.account_id, currency=row.currency)
 
 
 def _ledger(ref: LedgerRef) -> dict[str, Any]:
@@ -347,6 +362,7 @@ def _ledger(ref: LedgerRef) -> dict[str, Any]:
         "kind": ref.kind,
         "account_id": ref.account_id,
         "pool_id": ref.pool_id,
+        "currency": ref.currency,
         "balance": 0,
     }
 

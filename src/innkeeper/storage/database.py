@@ -18,7 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from innkeeper.core.access.store import AccessStore
 from innkeeper.core.accounts.store import AccountStore
 from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.billing.rental_store import RentalStore
 from innkeeper.core.billing.store import BillingStore
+from innkeeper.core.catalog.index_store import IndexStore
+from innkeeper.core.catalog.store import SellingStore
 from innkeeper.core.metrics.store import MetricStore
 from innkeeper.core.nodes.store import NodeStore
 from innkeeper.core.operations.store import OperationStore
@@ -38,10 +41,13 @@ from innkeeper.storage.errors import (
     cannot_connect,
     is_passing,
 )
+from innkeeper.storage.indexes import SqlIndexes
 from innkeeper.storage.metrics import SqlMetrics
 from innkeeper.storage.migrations import HEAD, revision_of
 from innkeeper.storage.nodes import SqlNodes
 from innkeeper.storage.operations import SqlOperations
+from innkeeper.storage.rentals import SqlRentals
+from innkeeper.storage.selling import SqlSelling
 from innkeeper.storage.servers import SqlServers
 from innkeeper.storage.settings import SqlSettings
 
@@ -68,8 +74,11 @@ class SqlWork:
         self.nodes: NodeStore = SqlNodes(connection)
         self.operations: OperationStore = SqlOperations(connection)
         self.billing: BillingStore = SqlBilling(connection)
+        self.rentals: RentalStore = SqlRentals(connection)
         self.metrics: MetricStore = SqlMetrics(connection)
         self.activity: ActivityStore = SqlActivity(connection)
+        self.selling: SellingStore = SqlSelling(connection)
+        self.indexes: IndexStore = SqlIndexes(connection)
         self.settings: SettingStore = SqlSettings(connection)
         self.changes: dict[tuple[Noun, int], Changed] = {}
 

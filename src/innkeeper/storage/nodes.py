@@ -28,6 +28,11 @@ class SqlNodes:
     async def get(self, node_id: int) -> Node | None:
         return await fetch_one(self._connection, select(nodes).where(nodes.c.id == node_id), Node)
 
+    async def lock(self, node_id: int) -> Node | None:
+        # Its key stays: what refers to it is written meanwhile. SQLite has one writer anyhow.
+        held = select(nodes).where(nodes.c.id == node_id).with_for_update(key_share=True)
+        return await fetch_one(self._connection, held, Node)
+
     async def all(self) -> list[Node]:
         return await fetch_all(self._connection, select(nodes).order_by(nodes.c.id), Node)
 

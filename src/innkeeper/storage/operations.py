@@ -43,8 +43,10 @@ class SqlOperations:
         if not (await self._connection.execute(_UPDATE, values)).rowcount:
             raise NoSuchOperation(id=operation.id)
 
-    async def unfinished(self) -> list[Operation]:
+    async def unfinished(self, server_id: int | None = None) -> list[Operation]:
         query = select(operations).where(UNFINISHED).order_by(operations.c.id)
+        if server_id is not None:
+            query = query.where(operations.c.server_id == server_id)
         return await fetch_all(self._connection, query, Operation)
 
     async def of_server(self, server_id: int, before_id: int | None, limit: int) -> list[Operation]:

@@ -4,8 +4,9 @@ Says what is kept and what can never be true of it; knows no query. Every constr
 becomes a condition of core. Numbers are never given out twice.
 
 Who did something (operations, activity) is a bare number and not a foreign key: history outlives what it speaks of.
-A server that is deleted stays, so that it can be said; from then on it holds neither its port, nor its owner, nor its
-node, and either of the latter may be deleted: this is what `live_owner_id` and `live_node_id` are for.
+A server that is deleted stays, so that it can be said. Once it is not even kept any more (`purge_at` is null) it holds
+neither its port, nor its owner, nor its node, and either of the latter may be deleted: this is what `live_owner_id` and
+`live_node_id` are for.
 """
 
 from typing import Any
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 
 from innkeeper.core.catalog.plans import PlanPrice, PlanResources
-from innkeeper.core.catalog.versions import VersionIndex
+from innkeeper.core.catalog.versions import IndexSource, VersionIndex
 from innkeeper.core.nodes.model import NodeFacts
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.servers.lifecycle import State
@@ -67,6 +68,7 @@ accounts = Table(
     Column("country", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("referred_by", BigId, nullable=True),
+    Column("most_servers", Integer, nullable=True),
     Column("created_at", Moment, nullable=False),
     **NEVER_TWICE,
 )
@@ -195,15 +197,15 @@ servers = Table(
     Column("purge_at", Moment, nullable=True),
     **NEVER_TWICE,
 )
-_NOT_DELETED = text("deleted_at IS NULL")
+_NOT_PURGED = text("deleted_at IS NULL OR purge_at IS NOT NULL")
 servers_port = Index(
     "uq_servers_node_id_protocol_port",
     servers.c.node_id,
     servers.c.protocol,
     servers.c.port,
     unique=True,
-    sqlite_where=_NOT_DELETED,
-    postgresql_where=_NOT_DELETED,
+    sqlite_where=_NOT_PURGED,
+    postgresql_where=_NOT_PURGED,
 )
 
 operations = Table(
@@ -265,9 +267,12 @@ ledgers = Table(
     Column("kind", Text, nullable=False),
     Column("account_id", BigId, nullable=True),
     Column("pool_id", BigId, nullable=True, index=True),
+    Column("currency", Text, nullable=True),
     Column("balance", BigId, nullable=False),
     **NO_ROWID,
 )
+WALLET = text("kind = 'wallet'")
+Index("ix_ledgers_wallets", ledgers.c.account_id, sqlite_where=WALLET, postgresql_where=WALLET)
 
 ledger_transactions = Table(
     "ledger_transactions",
@@ -281,6 +286,7 @@ ledger_transactions = Table(
     Column("actor_id", BigId, nullable=True),
     Column("server_id", BigId, nullable=True),
     Column("meter_id", BigId, nullable=True),
+    Column("term_id", BigId, nullable=True),
     Column("since", Moment, nullable=True),
     Column("until", Moment, nullable=True),
     **NEVER_TWICE,
@@ -292,6 +298,14 @@ Index(
     ledger_transactions.c.id,
     sqlite_where=_METERED,
     postgresql_where=_METERED,
+)
+_RENTED = text("term_id IS NOT NULL")
+Index(
+    "ix_ledger_transactions_term_id_id",
+    ledger_transactions.c.term_id,
+    ledger_transactions.c.id,
+    sqlite_where=_RENTED,
+    postgresql_where=_RENTED,
 )
 
 ledger_entries = Table(
@@ -354,6 +368,54 @@ meters = Table(
 OPEN = text("ended_at IS NULL")
 Index("ix_meters_open", meters.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
 
+# No foreign keys: what was charged outlives whoever paid and whatever was rented.
+rentals = Table(
+    "rentals",
+    metadata,
+    _id(),
+    Column("server_id", BigId, nullable=False, unique=True),
+    Column("account_id", BigId, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("billing_type", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("unpaid_since", Moment, nullable=True),
+    Column("month", Moment, nullable=True),
+    Column("spent", BigId, nullable=False),
+    Column("warned", Integer, nullable=False),
+    Column("closed_at", Moment, nullable=True),
+    **NEVER_TWICE,
+)
+RENTED = text("closed_at IS NULL")
+Index("ix_rentals_open", rentals.c.id, sqlite_where=RENTED, postgresql_where=RENTED)
+
+rental_terms = Table(
+    "rental_terms",
+    metadata,
+    _id(),
+    Column("rental_id", BigId, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("paid_until", Moment, nullable=False),
+    Column("charged_from", Moment, nullable=False),
+    Column("charging_since", Moment, nullable=False),
+    Index("ix_rental_terms_rental_id_id", "rental_id", "id"),
+    **NEVER_TWICE,
+)
+
+# What plans have cost; it outlives them.
+rates = Table(
+    "rates",
+    metadata,
+    _id(),
+    Column("plan", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("hourly", BigId, nullable=False),
+    Column("monthly", BigId, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_rates_plan_currency_at", "plan", "currency", "at"),
+    **NEVER_TWICE,
+)
+
 regions = Table(
     "regions",
     metadata,
@@ -390,7 +452,19 @@ catalog_indexes = Table(
     metadata,
     Column("package", Text, primary_key=True),
     Column("runtime", Text, primary_key=True),
+    Column("source", Json(IndexSource), nullable=False),
     Column("index", Json(VersionIndex), nullable=False),
+    Column("fetched_at", Moment, nullable=False),
+    **NO_ROWID,
+)
+
+catalog_releases = Table(
+    "catalog_releases",
+    metadata,
+    Column("package", Text, primary_key=True),
+    Column("runtime", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("release", Json(Release), nullable=False),
     Column("fetched_at", Moment, nullable=False),
     **NO_ROWID,
 )

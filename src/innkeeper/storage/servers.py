@@ -3,12 +3,14 @@
 from typing import Any, Literal
 
 from msgspec.structs import replace
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.errors import NoSuchNode
+from innkeeper.core.nodes.model import Commitment
+from innkeeper.core.nodes.placement import committed
 from innkeeper.core.servers.errors import NoSuchServer, PortIsTaken, ServerChangedMeanwhile
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.core.servers.model import Server
@@ -22,6 +24,7 @@ _OF_ID = servers.c.id == bindparam("server_id")
 _GET = select(*COLUMNS).where(_OF_ID)
 _UPDATE = update(servers).where(_OF_ID, servers.c.generation == bindparam("generation_before"))
 _NOTE = update(servers).where(_OF_ID)
+_PROMISED = select(servers.c.id, servers.c.limits).where(servers.c.live_node_id == bindparam("node_id"))
 
 
 class SqlServers:
@@ -65,17 +68,29 @@ class SqlServers:
             servers.c.node_id == node_id,
             servers.c.protocol == protocol,
             servers.c.port.is_not(None),
-            servers.c.deleted_at.is_(None),
+            or_(servers.c.deleted_at.is_(None), servers.c.purge_at.is_not(None)),
         )
         return set((await self._connection.execute(query)).scalars())
 
+    async def commitments(self, node_id: int, *, besides: int | None = None) -> Commitment:
+        found = await self._connection.execute(_PROMISED, {"node_id": node_id})
+        return committed([row.limits for row in found if row.id != besides])
+
+    async def count_of_owner(self, owner_id: int) -> int:
+        query = select(func.count()).select_from(servers).where(servers.c.live_owner_id == owner_id)
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def any_of_plan(self, plan: str) -> bool:
+        query = select(servers.c.id).where(servers.c.plan == plan, servers.c.live_node_id.is_not(None)).limit(1)
+        return (await self._connection.execute(query)).first() is not None
+
 
 def _values(server: Server) -> dict[str, Any]:
-    deleted = server.deleted_at is not None
+    purged = server.deleted_at is not None and server.purge_at is None
     return {
         **values_of(server),
-        "live_owner_id": None if deleted else server.owner_id,
-        "live_node_id": None if deleted else server.node_id,
+        "live_owner_id": None if purged else server.owner_id,
+        "live_node_id": None if purged else server.node_id,
     }
 
 

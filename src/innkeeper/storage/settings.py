@@ -23,3 +23,10 @@ class SqlSettings:
         # The insert waits for another writer of the same name, and this statement sees what that one left.
         kept = await self._connection.execute(select(settings.c.value).where(settings.c.name == name))
         return str(kept.scalar_one())
+
+    async def put(self, name: str, value: str) -> None:
+        insertion = inserting(self._connection, settings)
+        keep = insertion.on_conflict_do_update(
+            index_elements=[settings.c.name], set_={"value": insertion.excluded.value}
+        )
+        await self._connection.execute(keep, {"name": name, "value": value})

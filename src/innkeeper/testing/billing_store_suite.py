@@ -97,7 +97,7 @@ class BillingPromises:
             assert await work.billing.find("k") == transaction
             assert await work.billing.find("other") is None
             assert list((await work.billing.balances(refs)).values()) == [3, 1 << 52, -(1 << 52) - 3, 0]
-            assert await work.billing.wallets() == {7: -(1 << 52) - 3}
+            assert await work.billing.wallets() == {wallet(7): -(1 << 52) - 3}
             (entry,) = await work.billing.entries([stake(4, 7)], None, 10)
             assert (entry.ledger, entry.amount, entry.uuid, entry.at) == (
                 stake(4, 7),
@@ -137,7 +137,7 @@ class BillingPromises:
         await asyncio.gather(*(one(number) for number in range(30)))
         async with stores.works() as work:
             assert (await work.billing.balances([ISSUED]))[ISSUED] == -30
-            assert await work.billing.wallets() == {0: 10, 1: 10, 2: 10}
+            assert await work.billing.wallets() == {wallet(number): 10 for number in range(3)}
             assert await work.billing.unbalanced(10) == []
             assert await work.billing.misstated(10) == []
 

@@ -19,7 +19,8 @@ from innkeeper.core.access.model import Actor
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.catalog.loader import SHIPPED, load_packages
 from innkeeper.core.catalog.service import Catalog
-from innkeeper.core.nodes.model import Node
+from innkeeper.core.catalog.versions import Vendors
+from innkeeper.core.nodes.model import Node, NodeFacts
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.model import ServerDraft
 from innkeeper.core.work import Changed
@@ -32,6 +33,19 @@ from innkeeper.storage.upgrades import upgrade
 from innkeeper.testing.gateways import ScriptedGateway
 
 PASSWORD = "correct horse battery"
+FACTS = NodeFacts(
+    version="1",
+    hostname="near",
+    system="Linux",
+    cpus=64,
+    memory_mib=1 << 20,
+    disk_mib=1 << 24,
+    disk_free_mib=1 << 24,
+    runtimes=["process"],
+    tools={"node": "22.0.0", "npm": "10.0.0", "java": "21.0.0"},
+    javas=[8, 17, 21],
+)
+"""What the node has."""
 _kept: list[bytes] = []
 
 
@@ -48,7 +62,15 @@ class PlainHasher:
 class House:
     """A product and what it stands on. One node, named `near`, is there and obeys."""
 
-    def __init__(self, database: Database, clock: Clock, tasks: TaskSet, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        tasks: TaskSet,
+        settings: Settings,
+        catalog: Catalog | None = None,
+        vendors: Vendors | None = None,
+    ) -> None:
         works = database.works
         self.clock = clock
         self.tasks = tasks
@@ -56,7 +78,7 @@ class House:
         self.gateway = ScriptedGateway(clock, tasks)
         models = Models.over(works, clock)
         self.credits, self.meters = models.credits, models.meters
-        catalog = _catalog()
+        catalog = catalog or _catalog()
         self.reconciler = models.reconciler(
             works=works, clock=clock, catalog=catalog, gateway=self.gateway, tasks=tasks
         )
@@ -71,6 +93,7 @@ class House:
             gateway=self.gateway,
             hasher=PlainHasher(),
             reconciler=self.reconciler,
+            vendors=vendors,
         )
         database.set_announcer(self._announce)
         self.node: Node
@@ -79,15 +102,21 @@ class House:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, *, clock: Clock | None = None, settings: Settings | None = None
+        cls,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        catalog: Catalog | None = None,
+        vendors: Vendors | None = None,
     ) -> "AsyncIterator[House]":
-        """Build a product whose database lies in `folder`; on leaving, everything is closed."""
+        """Build a product whose database lies in `folder`, over the shipped packages or a `catalog`; then close it."""
         file = folder / "innkeeper.db"
         await in_thread(file.write_bytes, await _empty_database())
         database = await Database.open(f"sqlite:///{file}")
         tasks = TaskSet("house").start_set()
         try:
-            house = cls(database, clock or SystemClock(), tasks, settings or Settings())
+            house = cls(database, clock or SystemClock(), tasks, settings or Settings(), catalog, vendors)
             await house._furnish()
             yield house
         finally:
@@ -98,11 +127,14 @@ class House:
         product = self.product
         await product.authority.load()
         await self.credits.load()
+        await product.selling.load()
+        await product.regions.load()
         await product.nodes.load()
         await product.directory.load()
         self.node = await product.nodes.ensure_own(
             "near", uuid7(), "secret", address="127.0.0.1", public_host="play.example.com"
         )
+        self.node = await product.nodes.greet(self.node.uuid, "secret", FACTS)
         product.nodes.heard(self.node.id)
         self.root = await product.accounts.create(None, username="root", password=PASSWORD, superuser=True)
 
@@ -115,8 +147,11 @@ class House:
                     await self.product.nodes.apply(change)
                 case "operation":
                     await self.product.operations.apply(change)
-                case "price" | "wallet":
+                case "price" | "wallet" | "billing":
                     await self.credits.apply(change)
+                case "selling":
+                    await self.product.selling.load()
+                    await self.product.regions.load()
                 case _:
                     await self.product.authority.apply(change)
 

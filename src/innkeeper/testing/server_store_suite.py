@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from innkeeper.core.accounts.errors import NoSuchAccount
-from innkeeper.core.nodes.errors import NoSuchNode
+from innkeeper.core.accounts.errors import AccountOwnsServers, NoSuchAccount
+from innkeeper.core.nodes.errors import NodeHasServers, NoSuchNode
 from innkeeper.core.operations.errors import NoSuchOperation
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.servers.errors import NoSuchServer, PortIsTaken, ServerChangedMeanwhile
@@ -142,11 +142,32 @@ class ServerPromises:
     async def test_a_deleted_server_lets_its_port_go(self, stores: Stores) -> None:
         async with stores.works() as work:
             server = await keep_server(work, protocol="tcp", port=25565)
-            await work.servers.update(replace(server, deleted_at=NOON, generation=2))
+            await work.servers.update(replace(server, deleted_at=NOON, purge_at=None, generation=2))
             assert await work.servers.taken_ports(server.node_id, "tcp") == set()
             for _ in range(2):
                 heir = await keep_server(work, node_id=server.node_id, protocol="tcp", port=25565)
-                await work.servers.update(replace(heir, deleted_at=NOON, generation=2))
+                await work.servers.update(replace(heir, deleted_at=NOON, purge_at=None, generation=2))
+
+    async def test_a_deleted_server_that_is_kept_has_its_port_its_owner_and_its_node(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            server = await keep_server(work, protocol="tcp", port=25565)
+            kept = replace(server, state=State.DELETED, deleted_at=NOON, purge_at=NOON + TICK, generation=2)
+            await work.servers.update(kept)
+            assert await work.servers.get(server.id) == kept
+            assert await work.servers.taken_ports(server.node_id, "tcp") == {25565}
+            with pytest.raises(PortIsTaken):
+                await keep_server(work, node_id=server.node_id, protocol="tcp", port=25565)
+            with pytest.raises(AccountOwnsServers):
+                await work.accounts.delete(server.owner_id)
+            with pytest.raises(NodeHasServers):
+                await work.nodes.delete(server.node_id)
+            await work.servers.update(replace(kept, purge_at=None, generation=3))
+            heir = await keep_server(work, node_id=server.node_id, protocol="tcp", port=25565)
+            with pytest.raises(PortIsTaken):
+                await work.servers.update(replace(kept, generation=4))
+            await work.servers.update(replace(heir, deleted_at=NOON, purge_at=None, generation=2))
+            await work.accounts.delete(server.owner_id)
+            await work.nodes.delete(server.node_id)
 
     async def test_a_server_needs_its_owner_and_its_node(self, stores: Stores) -> None:
         async with stores.works() as work:
@@ -258,6 +279,10 @@ class OperationPromises:
             unfinished = [operation for operation in [*kept, again] if not operation.ended]
             assert len(unfinished) == 3
             assert await work.operations.unfinished() == unfinished
+            other = await work.operations.add(an_operation((await keep_server(work)).id))
+            assert await work.operations.unfinished(server.id) == unfinished
+            assert await work.operations.unfinished(other.server_id) == [other]
+            assert await work.operations.unfinished(other.server_id + 1) == []
 
     async def test_a_servers_operations_come_newest_first_in_pages(self, stores: Stores) -> None:
         async with stores.works() as work:
@@ -361,6 +386,13 @@ class SettingPromises:
             assert await work.settings.put_if_absent("secret", "two") == "one"
         async with stores.works() as work:
             assert await work.settings.get("secret") == "one"
+
+    async def test_a_value_is_put_in_place_of_another(self, stores: Stores) -> None:
+        for value in ("one", "two", ""):
+            async with stores.works() as work:
+                await work.settings.put("switch", value)
+            async with stores.works() as work:
+                assert await work.settings.get("switch") == value
 
     async def test_of_two_writers_both_get_the_value_of_the_first(self, stores: Stores) -> None:
         async def put(value: str) -> str:

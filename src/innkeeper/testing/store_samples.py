@@ -66,6 +66,7 @@ def an_account(**fields: Any) -> Account:
         "country": "CH",
         "currency": "CHF",
         "referred_by": 7,
+        "most_servers": 12,
         "created_at": NOON,
     }
     return Account(**(values | fields))

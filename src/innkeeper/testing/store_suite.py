@@ -185,7 +185,7 @@ class AccountPromises:
             server = await keep_server(work)
             with pytest.raises(AccountOwnsServers):
                 await work.accounts.delete(server.owner_id)
-            gone = replace(server, generation=2, deleted_at=NOON)
+            gone = replace(server, generation=2, deleted_at=NOON, purge_at=None)
             await work.servers.update(gone)
             await work.accounts.delete(server.owner_id)
         async with stores.works() as work:
@@ -300,6 +300,8 @@ class AccessPromises:
             assert await work.access.delete_grant(account.id, server.id) is True
             assert await work.access.delete_grant(account.id, server.id) is False
             assert await work.access.all_grants() == [other]
+            assert await work.access.grants_of(server.id) == [other]
+            assert await work.access.grants_of(server.id + 1) == []
 
     async def test_a_grant_needs_its_account_and_its_server(self, stores: Stores) -> None:
         async with stores.works() as work:
@@ -342,7 +344,7 @@ class NodePromises:
             server = await keep_server(work)
             with pytest.raises(NodeHasServers):
                 await work.nodes.delete(server.node_id)
-            await work.servers.update(replace(server, generation=2, deleted_at=NOON))
+            await work.servers.update(replace(server, generation=2, deleted_at=NOON, purge_at=None))
             await work.nodes.delete(server.node_id)
             assert await work.nodes.all() == []
 

@@ -3,11 +3,8 @@
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from innkeeper.core.access.errors import PermissionIsMissing
-from innkeeper.core.console.errors import TooManyStreams
-from innkeeper.panel.dialects.exaroton.streams.places import BURST, MESSAGES_PER_S, Places, Throttle
+from innkeeper.panel.dialects.exaroton.streams.socket import BURST
 from tests.dialects.exaroton.served import Served
-from tests.unit.core.conftest import FakeClock
 
 
 async def test_an_account_has_so_many_sockets_and_no_more(served: Served) -> None:
@@ -22,30 +19,6 @@ async def test_an_account_has_so_many_sockets_and_no_more(served: Served) -> Non
                 pass
         async with served.socket():
             pass
-
-
-async def test_a_place_is_free_again_whatever_ended_it(served: Served) -> None:
-    places, actor = Places(1), served.house.actor(served.house.root)
-    for _ in range(3):
-        with pytest.raises(PermissionIsMissing), places.place(actor):
-            with pytest.raises(TooManyStreams), places.place(actor):
-                pass
-            raise PermissionIsMissing
-
-
-def test_who_sends_faster_is_read_no_faster() -> None:
-    clock = FakeClock()
-    throttle = Throttle(clock)
-    assert [throttle.take() for _ in range(BURST)] == [0.0] * BURST
-    waited = 0.0
-    for _ in range(100):
-        wait_s = throttle.take()
-        clock.advance(seconds=wait_s)
-        waited += wait_s
-    assert waited == pytest.approx(100 / MESSAGES_PER_S)
-    clock.advance(seconds=1000)
-    assert [throttle.take() for _ in range(BURST)] == [0.0] * BURST
-    assert throttle.take() > 0
 
 
 async def test_a_flood_of_messages_is_obeyed_in_the_end(served: Served) -> None:

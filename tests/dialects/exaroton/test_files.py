@@ -284,7 +284,7 @@ async def test_a_player_list_and_its_file_are_one(served: Served, files: Files) 
 # -- options of servers ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mib", "shown"), [(1, 1), (1024, 1), (1025, 2), (2048, 2), (16_384, 16), (100_000, 98)])
+@pytest.mark.parametrize(("mib", "shown"), [(192, 1), (1024, 1), (1025, 2), (2048, 2), (16_384, 16), (100_000, 98)])
 async def test_memory_is_shown_in_whole_gigabytes_rounded_up(served: Served, mib: int, shown: int) -> None:
     house = served.house
     limits = type(served.example.server.limits)(memory_mib=mib, cpu_percent=150)

@@ -82,15 +82,20 @@ class Inn:
 
 
 @pytest.fixture
-async def inn(tmp_path: Path) -> AsyncIterator[Inn]:
-    """A serving house with the superuser's key at hand."""
+async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with House.open(tmp_path) as house:
-        tasks = TaskSet("http").start_set()
-        found = Inn(house, HttpServer(lambda *_: None, tasks), tmp_path)  # type: ignore[arg-type, return-value]
-        try:
-            await found.serve(house, tasks)
-            found.key = await house.key(house.root)
-            yield found
-        finally:
-            await found.http.close()
-            await tasks.aclose()
+        yield house
+
+
+@pytest.fixture
+async def inn(house: House, tmp_path: Path) -> AsyncIterator[Inn]:
+    """A serving house with the superuser's key at hand."""
+    tasks = TaskSet("http").start_set()
+    found = Inn(house, HttpServer(lambda *_: None, tasks), tmp_path)  # type: ignore[arg-type, return-value]
+    try:
+        await found.serve(house, tasks)
+        found.key = await house.key(house.root)
+        yield found
+    finally:
+        await found.http.close()
+        await tasks.aclose()

@@ -303,7 +303,10 @@ async def test_accounts_keys_and_roles(inn: Inn, tmp_path: Path) -> None:
 
 async def test_the_installation_shows_itself(inn: Inn) -> None:
     assert "custom" in (await inn.run("packages", "ls")).out
-    assert "max-players" in (await inn.run("packages", "show", "minecraft")).out
+    shown = (await inn.run("packages", "show", "minecraft")).out
+    assert "max-players" in shown
+    assert shown.count("512 MiB, at least 192 MiB") == 1
+    assert "needs java; 2048 MiB, at least 768 MiB" in shown
     assert (await inn.run("packages", "show", "../nodes")).code == 1
     assert "near" in (await inn.run("nodes", "ls")).out
     assert (await inn.run("nodes", "show", "near")).code == 0

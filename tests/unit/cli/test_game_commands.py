@@ -6,6 +6,7 @@ import pytest
 
 from innkeeper.cli.credits import micro, shown
 from tests.unit.cli.conftest import Inn
+from tests.unit.core.billing.renting import HOURLY, MONTHLY, priced, rents
 
 
 async def test_player_lists_are_changed_by_name(inn: Inn) -> None:
@@ -36,6 +37,23 @@ async def test_credits_are_given_and_the_books_proved(inn: Inn) -> None:
     assert "top_up" in (await inn.run("credits", "entries")).out
     assert (await inn.run("credits", "price", "1")).out == "1 credits per GiB and hour.\n"
     assert (await inn.run("credits", "check")).out == "The books are right.\n"
+
+
+async def test_renting_is_switched_and_paid_in_a_currency(inn: Inn) -> None:
+    name = inn.house.root.username
+    assert (await inn.run("billing", "status")).out.split() == ["charging", "no", "currency", "USD"]
+    assert (await inn.run("billing", "currency", "eur")).out.split()[-1] == "EUR"
+    given = await inn.run("credits", "give", name, "12.5", "--currency", "eur")
+    assert given.out == f"{name} is given 12.5 EUR.\n"
+    assert (await inn.run("credits", "show")).out.splitlines()[1].split() == ["EUR", "12.5"]
+    assert "12.5 EUR" in (await inn.run("credits", "entries", "--currency", "EUR")).out
+    await priced(inn.house, EUR=(HOURLY, MONTHLY))
+    assert (await inn.run("billing", "on")).out.split()[:2] == ["charging", "since"]
+    await rents(inn.house, inn.house.actor(inn.house.root))
+    rental = (await inn.run("billing", "rental", "camp")).out
+    assert "0.07 EUR" in rental
+    assert "7 EUR" in rental
+    assert (await inn.run("billing", "off")).out.split()[:2] == ["charging", "no"]
 
 
 async def test_a_pool_is_made_filled_and_pays(inn: Inn) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.core.nodes.model import NodeFacts
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.panel.product import Settings
-from innkeeper.testing.products import House
+from innkeeper.testing.products import FACTS, House
 
 
 class FakeClock:
@@ -46,6 +45,8 @@ async def restarted(house: House) -> House:
     again = House(house.database, house.clock, house.tasks, Settings())
     await again.product.authority.load()
     await again.credits.load()
+    await again.product.selling.load()
+    await again.product.regions.load()
     await again.product.nodes.load()
     await again.product.directory.load()
     again.node, again.root = house.node, house.root
@@ -70,6 +71,6 @@ async def server_in(house: House, state: State, *, power: str = "on") -> Record:
 async def second_node(house: House, name: str = "far") -> int:
     """Enrol another node, there and empty; return its id."""
     token, _ = await house.product.nodes.create_token(house.actor(house.root))
-    node, _ = await house.product.nodes.enrol(token, name, NodeFacts(), address="127.0.0.2", public_host="")
+    node, _ = await house.product.nodes.enrol(token, name, FACTS, address="127.0.0.2", public_host="")
     house.product.nodes.heard(node.id)
     return node.id

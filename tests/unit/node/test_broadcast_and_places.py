@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from innkeeper.bus.inprocess import InProcessBus
-from innkeeper.contracts.installer import FolderError, InstallFailed, Report, Run
+from innkeeper.contracts.installer import FolderError, InstallFailed, Report, Run, RunAsServer
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.broadcast import Broadcast, parts
 from innkeeper.node.layout import DataFolder
@@ -66,7 +66,16 @@ def places(tmp_path: Path) -> Places:
     def no_run(report: Report) -> Run:
         raise NotImplementedError
 
-    return Places(data, make_run=no_run, imports=[opened], tools_path="/usr/bin:/bin")
+    def no_run_as_server(desired: wire.DesiredServer, report: Report) -> RunAsServer:
+        raise NotImplementedError
+
+    return Places(
+        data,
+        make_run=no_run,
+        make_run_as_server=no_run_as_server,
+        imports=[opened],
+        tools_path="/usr/bin:/bin",
+    )
 
 
 def test_an_import_is_read_below_what_was_opened(places: Places, tmp_path: Path) -> None:

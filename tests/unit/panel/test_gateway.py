@@ -13,8 +13,11 @@ import pytest
 from innkeeper.bus.inprocess import InProcessBus
 from innkeeper.core.catalog.loader import SHIPPED, load_package
 from innkeeper.core.catalog.model import ConfigFile, PlayerList
+from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.files.errors import ConfigIsUnreadable, FileNotFound
 from innkeeper.core.files.tree import read_tree
+from innkeeper.core.nodes.errors import NodeFailed
+from innkeeper.core.nodes.gateway import Desired
 from innkeeper.core.players.errors import PlayerNameIsInvalid
 from innkeeper.core.players.model import ListedPlayer
 from innkeeper.core.players.profiles import offline_uuid
@@ -24,7 +27,8 @@ from innkeeper.node.main import NodeOptions, open_node
 from innkeeper.panel.gateway import ASK_TIMEOUT, BusGateway
 from innkeeper.testing.store_samples import a_server
 from innkeeper.wire import messages as wire
-from innkeeper.wire.codec import encode
+from innkeeper.wire.bus import MAX_PAYLOAD_BYTES
+from innkeeper.wire.codec import decode, encode
 from tests.unit.node.fakes import NODE, FakePanel
 
 OPS = next(one for one in load_package(SHIPPED / "minecraft").player_lists if one.name == "ops")
@@ -104,3 +108,43 @@ async def test_a_tree_of_many_folders_comes_whole(desk: Desk) -> None:
     log, world = tree.children
     assert (log.entry.text, world.entry.text, len(world.children or ())) == (True, False, 301)
     assert msgspec.json.encode(tree).count(b'"a.mca"') == 300
+
+
+async def test_servers_that_fit_into_no_one_message_are_told_in_parts_and_a_refused_part_keeps_none_from_the_rest() -> (
+    None
+):
+    package = load_package(SHIPPED / "minecraft")
+    squid = next(runtime for runtime in package.runtimes if runtime.name == "flying-squid")
+    version = squid.versions[0]
+    catalog, heard, refusing = Catalog([package]), list[wire.Apply](), False
+
+    async def answer(payload: bytes) -> bytes:
+        assert len(payload) <= MAX_PAYLOAD_BYTES
+        heard.append(decode(payload, wire.Apply))
+        refused = wire.Refusal(code="server_is_unkeepable", message="Not this one.")
+        return encode(refused if refusing and len(heard) == 1 else wire.Done())
+
+    def desired(number: int, **blueprint: Any) -> Desired:
+        server = a_server(1, 1, id=number, package="minecraft", runtime="flying-squid", version=version, addons={})
+        plan = msgspec.structs.replace(catalog.blueprint(server), **blueprint)
+        return Desired(server=server, blueprint=plan, order=None)
+
+    nodes: Any = SimpleNamespace(get=lambda _: None, lost=lambda _: None)
+    node: Any = SimpleNamespace(id=1, uuid=NODE)
+    async with InProcessBus() as bus:
+        await bus.serve(wire.node_ask(NODE), answer, name="a node")
+        gateway = BusGateway(bus, nodes)
+        await gateway.apply(node, [desired(1)], complete=True)
+        await gateway.apply(node, [], complete=True)
+        assert [(len(said.servers), said.complete) for said in heard] == [(1, True), (0, True)]
+
+        many = [desired(number) for number in range(1, 60)]
+        heard.clear()
+        refusing = True
+        with pytest.raises(NodeFailed, match="Not this one"):
+            await gateway.apply(node, many, complete=True)
+        assert [server.number for said in heard for server in said.servers] == list(range(1, 60))
+        assert len(heard) > 1 and not any(said.complete for said in heard)
+
+        with pytest.raises(NodeFailed):
+            await gateway.apply(node, [desired(1, environment={"A": "a" * MAX_PAYLOAD_BYTES})], complete=True)

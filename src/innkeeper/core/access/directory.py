@@ -188,6 +188,16 @@ class AccessDirectory:
         lowered = username.lower()
         return next((account for account in self.accounts.values() if account.username.lower() == lowered), None)
 
+    def by_email(self, email: str) -> Account | None:
+        """Return the one account of that e-mail address, in any case, verified or not; None where several have it."""
+        folded = email.casefold()
+        found = [account for account in self.accounts.values() if account.email and account.email.casefold() == folded]
+        return found[0] if len(found) == 1 else None
+
+    def person(self, text: str) -> Account | None:
+        """Return whom somebody means by a username or an e-mail address; None where nobody, or more than one."""
+        return self.by_email(text) if "@" in text else self.by_username(text)
+
     def _put_key(self, key_id: int, key: ApiKey | None) -> None:
         old = self.keys.pop(key_id, None)
         if old is not None:

@@ -45,16 +45,20 @@ class ProductPermission(StrEnum):
     """What may be done beside single servers."""
 
     SERVERS_CREATE = "servers.create"
+    SERVERS_RESTORE = "servers.restore"
+    """See servers that were deleted and are still kept, bring them back, or end their keeping."""
     ACCOUNTS_READ = "accounts.read"
     ACCOUNTS_WRITE = "accounts.write"
     ROLES_READ = "roles.read"
     ROLES_WRITE = "roles.write"
     NODES_READ = "nodes.read"
     NODES_WRITE = "nodes.write"
+    SELLING_WRITE = "selling.write"
+    """Decide what is sold: plans, regions, and what is offered no more."""
     BILLING_READ_ALL = "billing.read_all"
     """See every wallet, pool and entry, and check the books."""
     BILLING_WRITE = "billing.write"
-    """Give and take credits, set the price."""
+    """Give and take credits and money, set the price, switch charging for rented servers on and off."""
     ACTIVITY_READ_ALL = "activity.read_all"
 
 

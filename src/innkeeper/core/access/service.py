@@ -16,6 +16,7 @@ from innkeeper.core.access.errors import (
     OwnerNeedsNoGrant,
     PermissionIsMissing,
     PermissionIsUnknown,
+    TooManyGrants,
     TooManyKeys,
 )
 from innkeeper.core.access.model import Actor, ApiKey, Grant, Role
@@ -28,6 +29,8 @@ from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
 
 MAX_KEYS = 100
+MOST_GRANTS = 25
+"""With how many accounts a server may be shared, unless the house says otherwise."""
 
 
 class AccessService:
@@ -41,12 +44,14 @@ class AccessService:
         directory: AccessDirectory,
         servers: ServerDirectory,
         activity: ActivityService,
+        most_grants: int = MOST_GRANTS,
     ) -> None:
         self._works = works
         self._clock = clock
         self._directory = directory
         self._servers = servers
         self._activity = activity
+        self._most_grants = most_grants
         self._making_keys = asyncio.Lock()
 
     # -- keys -------------------------------------------------------------------------------------------------------
@@ -221,7 +226,8 @@ class AccessService:
     async def share(self, actor: Actor, record: Record, account_id: int, permissions: frozenset[str]) -> Grant:
         """Give an account permissions on a server, in place of what it had by grant; needs `grants.write`.
 
-        Raises CannotGiveMoreThanHeld (also when the old grant held more), OwnerNeedsNoGrant, NoSuchAccount.
+        Raises CannotGiveMoreThanHeld (also when the old grant held more), OwnerNeedsNoGrant, NoSuchAccount, and
+        TooManyGrants for one account more than there may be.
         """
         _check_known(permissions, ALL_SERVER)
         server = self._servers.reach(actor, record, ServerPermission.GRANTS_WRITE).server
@@ -233,8 +239,12 @@ class AccessService:
         touched = permissions | (old.permissions if old else frozenset())
         if not touched <= actor.on(server.id, server.owner_id):
             raise CannotGiveMoreThanHeld
-        grant = Grant(account_id=account_id, server_id=server.id, permissions=permissions, created_at=self._clock.now())
         async with self._works() as work:
+            given = {one.account_id: one for one in await work.access.grants_of(server.id)}
+            if account_id not in given and len(given) >= self._most_grants:
+                raise TooManyGrants(limit=self._most_grants)
+            began = given[account_id].created_at if account_id in given else self._clock.now()
+            grant = Grant(account_id=account_id, server_id=server.id, permissions=permissions, created_at=began)
             await work.access.put_grant(grant)
             work.changed("grant", account_id)
             await self._activity.note(

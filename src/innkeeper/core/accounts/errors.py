@@ -27,6 +27,22 @@ class EmailIsInvalid(Invalid):
     """This is no e-mail address."""
 
 
+class PersonNameIsInvalid(Invalid):
+    """A given or family name has at most 100 printable characters."""
+
+
+class CountryIsUnknown(Invalid):
+    """A country is named by its two letters of ISO 3166-1."""
+
+
+class CurrencyIsUnknown(Invalid):
+    """A currency is named by its three letters of ISO 4217."""
+
+
+class ReferralIsUnknown(Invalid):
+    """No account has this referral token."""
+
+
 class WrongCredentials(Unauthenticated):
     """The username or the password is wrong."""
 

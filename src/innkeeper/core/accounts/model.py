@@ -28,6 +28,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 4217, in which its servers are charged; empty: the house's."""
     referred_by: int | None = None
     """The account whose referral token it was made with."""
+    most_servers: int | None = None
+    """How many servers it may own; None: as many as the house allows, and a superuser any number."""
     created_at: datetime
 
     @property

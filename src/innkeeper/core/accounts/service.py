@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from innkeeper.core.access.directory import AccessDirectory
 from innkeeper.core.access.errors import PermissionIsMissing
@@ -21,11 +22,15 @@ from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.core.access.service import require, require_whole_key
 from innkeeper.core.accounts.errors import (
     AccountOwnsServers,
+    CountryIsUnknown,
+    CurrencyIsUnknown,
     EmailIsInvalid,
     LastSuperuser,
     NoSuchAccount,
     PasswordIsTooLong,
     PasswordIsTooWeak,
+    PersonNameIsInvalid,
+    ReferralIsUnknown,
     TooManySignIns,
     UsernameIsInvalid,
     WrongCredentials,
@@ -33,9 +38,11 @@ from innkeeper.core.accounts.errors import (
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.servers.directory import ServerDirectory
+from innkeeper.core.servers.errors import LimitIsInvalid
 from innkeeper.core.work import Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
+from innkeeper.kit.iso import COUNTRIES, CURRENCIES
 from innkeeper.kit.tasks import in_thread
 
 SESSION_LIFE = timedelta(days=7)
@@ -43,6 +50,7 @@ _FAILURES_ALLOWED = 10
 _FAILURE_WINDOW_S = 600.0
 _MAX_COUNTED = 10_000
 _MAX_SESSIONS = 50
+_MOST_SERVERS = 1 << 30
 _CHECKED_AT_ONCE = 4
 """Passwords checked at the same time: each takes 64 MiB and a core."""
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
@@ -171,12 +179,30 @@ class AccountService:
             raise NoSuchAccount
         return found
 
+    def referrals(self, account_id: int) -> int:
+        """Return how many accounts were made with this one's referral token. The caller checks who may know."""
+        return sum(account.referred_by == account_id for account in self._access.accounts.values())
+
     async def create(
-        self, actor: Actor | None, *, username: str, password: str, email: str = "", superuser: bool = False
+        self,
+        actor: Actor | None,
+        *,
+        username: str,
+        password: str,
+        email: str = "",
+        superuser: bool = False,
+        given_name: str = "",
+        family_name: str = "",
+        country: str = "",
+        currency: str = "",
+        referral: str = "",
+        most_servers: int | None = None,
     ) -> Account:
         """Make an account (an actor of None is the house itself).
 
-        Raises UsernameIsInvalid, UsernameIsTaken, PasswordIsTooWeak, EmailIsInvalid, PermissionIsMissing.
+        `referral` is the token of the account that brought this one; `most_servers` is as `Account` has it. Raises
+        UsernameIsInvalid, UsernameIsTaken, PasswordIsTooWeak, EmailIsInvalid, PersonNameIsInvalid, CountryIsUnknown,
+        CurrencyIsUnknown, ReferralIsUnknown, LimitIsInvalid, PermissionIsMissing.
         """
         if actor is not None:
             require(actor, ProductPermission.ACCOUNTS_WRITE)
@@ -192,6 +218,12 @@ class AccountService:
             username=username,
             email=email,
             superuser=superuser,
+            given_name=_person_name(given_name),
+            family_name=_person_name(family_name),
+            country=_country(country),
+            currency=_currency(currency),
+            referred_by=self._referrer(referral) if referral else None,
+            most_servers=_count(most_servers),
             password_hash=await in_thread(self._hasher.hash, password),
             created_at=self._clock.now(),
         )
@@ -211,11 +243,17 @@ class AccountService:
         current_password: str | None = None,
         superuser: bool | None = None,
         disabled: bool | None = None,
+        given_name: str | None = None,
+        family_name: str | None = None,
+        country: str | None = None,
+        currency: str | None = None,
+        most_servers: int | UnsetType | None = UNSET,
     ) -> Account:
-        """Change an account: one's own e-mail and (with the current one) password; with `accounts.write` any.
+        """Change an account: one's own particulars and (with the current one) password; with `accounts.write` any.
 
-        A new password ends every session of the account. Raises NoSuchAccount, WrongCredentials, LastSuperuser,
-        PermissionIsMissing, PasswordIsTooWeak, EmailIsInvalid.
+        A new password ends every session of the account. How many servers one may own oneself, somebody else says.
+        Raises NoSuchAccount, WrongCredentials, LastSuperuser, PermissionIsMissing, PasswordIsTooWeak, EmailIsInvalid,
+        PersonNameIsInvalid, CountryIsUnknown, CurrencyIsUnknown, LimitIsInvalid.
         """
         account = self.get(actor, uuid)
         own = account.id == actor.account.id
@@ -225,12 +263,22 @@ class AccountService:
             self._require_power_over(actor, account)
         if superuser is not None and not actor.is_superuser:
             raise PermissionIsMissing("Only a superuser makes superusers.")
+        if own and most_servers is not UNSET:
+            raise PermissionIsMissing("Nobody says for themselves how many servers they may own.")
         changes: dict[str, object] = {}
         if email is not None:
             check_email(email)
             changes["email"] = email
             if email != account.email:
                 changes["email_verified"] = False
+        if given_name is not None:
+            changes["given_name"] = _person_name(given_name)
+        if family_name is not None:
+            changes["family_name"] = _person_name(family_name)
+        if country is not None:
+            changes["country"] = _country(country)
+        if currency is not None:
+            changes["currency"] = _currency(currency)
         if password is not None:
             check_password(password)
             if own:
@@ -240,6 +288,8 @@ class AccountService:
             changes["superuser"] = superuser
         if disabled is not None:
             changes["disabled"] = disabled
+        if most_servers is not UNSET:
+            changes["most_servers"] = _count(most_servers)
         return await self._save(actor, account.id, changes)
 
     async def set_password(self, username: str, password: str) -> Account:
@@ -251,7 +301,7 @@ class AccountService:
         return await self._save(None, account.id, {"password_hash": await in_thread(self._hasher.hash, password)})
 
     async def delete(self, actor: Actor, uuid: UUID) -> None:
-        """Delete an account that owns no server and no credit pool.
+        """Delete an account that owns no server, not even one that is deleted but kept, and no credit pool.
 
         Raises AccountOwnsServers, AccountOwnsPools, LastSuperuser, NoSuchAccount.
         """
@@ -259,7 +309,14 @@ class AccountService:
         self._require_power_over(actor, account)
         if any(record.server.owner_id == account.id for record in self._servers.present()):
             raise AccountOwnsServers
+        kept = [record.server.name for record in self._servers.kept() if record.server.owner_id == account.id]
+        if kept:
+            names = ", ".join(kept[:5]) + (" and others" if len(kept) > 5 else "")
+            raise AccountOwnsServers(
+                f"Deleted servers of the account are still kept: {names}. Restore or purge them first.", kept=kept
+            )
         async with self._works() as work:
+            await work.accounts.lock(account.id)  # before its ledgers, as who makes a server for it does
             await _keep_a_superuser(work, account, None)
             if self._closing is not None:
                 await self._closing(work, actor, account)
@@ -282,6 +339,14 @@ class AccountService:
                 work.changed("key", key.id)
             await self._activity.note(work, actor, "account.changed", data={"username": account.username})
         return changed
+
+    def _referrer(self, token: str) -> int:
+        """Return which account a referral token is of; raise ReferralIsUnknown."""
+        number = token.rpartition("-")[2]
+        account = self._access.accounts.get(int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else None
+        if account is None or account.referral_token != token.strip().lower():
+            raise ReferralIsUnknown
+        return account.id
 
     def _sessions(self, account_id: int) -> list[ApiKey]:
         return [key for key in self._access.keys.values() if key.account_id == account_id and key.kind == "session"]
@@ -331,6 +396,34 @@ def check_password(password: str) -> None:
         raise PasswordIsTooWeak
     if len(password) > 256:
         raise PasswordIsTooLong
+
+
+def _person_name(name: str) -> str:
+    name = name.strip()
+    if len(name) > 100 or not name.isprintable():
+        raise PersonNameIsInvalid
+    return name
+
+
+def _country(code: str) -> str:
+    """Return a country's code as it is kept; empty stays empty."""
+    code = code.upper()
+    if code and code not in COUNTRIES:
+        raise CountryIsUnknown(country=code)
+    return code
+
+
+def _currency(code: str) -> str:
+    code = code.upper()
+    if code and code not in CURRENCIES:
+        raise CurrencyIsUnknown(currency=code)
+    return code
+
+
+def _count(most_servers: int | None) -> int | None:
+    if most_servers is not None and not 0 <= most_servers <= _MOST_SERVERS:
+        raise LimitIsInvalid(f"most_servers is from 0 to {_MOST_SERVERS}.", limit="most_servers")
+    return most_servers
 
 
 def check_email(email: str) -> None:

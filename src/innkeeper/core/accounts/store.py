@@ -14,6 +14,10 @@ class AccountStore(Protocol):
 
     async def get(self, account_id: int) -> Account | None: ...
 
+    async def lock(self, account_id: int) -> Account | None:
+        """Return it; until the transaction's end nobody else locks or changes it."""
+        ...
+
     async def find(self, username: str) -> Account | None:
         """Return the account of that name, in any case."""
         ...

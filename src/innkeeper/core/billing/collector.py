@@ -7,21 +7,17 @@
 What stopping takes is charged all the same, even below zero.
 """
 
-import math
 from collections import defaultdict
 from datetime import timedelta
 
 import msgspec
 
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.billing.announcing import Announcements, warnings_by
 from innkeeper.core.billing.directory import BillingDirectory
 from innkeeper.core.billing.meters import Meters
 from innkeeper.core.billing.model import Meter, Payer, seconds_left
-from innkeeper.core.catalog.errors import NoSuchPackage, PackageIsBroken
-from innkeeper.core.catalog.model import Blueprint
-from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.errors import CoreError
-from innkeeper.core.nodes.gateway import NodeGateway
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ServerChangedMeanwhile, ServerIsStopping
 from innkeeper.core.servers.lifecycle import State
@@ -32,7 +28,6 @@ from innkeeper.kit.log import get_logger
 log = get_logger(__name__)
 
 TICK = timedelta(seconds=30)
-WARNED_AT_S = (300.0, 60.0)
 REASON = "its credits ran out"
 REASON_TO_COME = "its credits run out"
 
@@ -49,8 +44,7 @@ class Collector:
         servers: ServerDirectory,
         commands: ServerService,
         activity: ActivityService,
-        catalog: Catalog,
-        gateway: NodeGateway,
+        announcements: Announcements,
         tick: timedelta = TICK,
     ) -> None:
         self._works = works
@@ -59,8 +53,7 @@ class Collector:
         self._servers = servers
         self._commands = commands
         self._activity = activity
-        self._catalog = catalog
-        self._gateway = gateway
+        self._announcements = announcements
         self._tick_s = tick.total_seconds()
 
     async def tick(self) -> None:
@@ -79,16 +72,16 @@ class Collector:
 
     async def _see_to(self, meter: Meter, left_s: float) -> None:
         record = self._servers.get(meter.server_id)
-        blueprint = self._blueprint(record)
+        blueprint = self._announcements.blueprint(record)
         until_stop_s = left_s - (blueprint.stop.timeout_s if blueprint is not None else 0)
-        warned = sum(until_stop_s < limit for limit in WARNED_AT_S)
+        warned = warnings_by(until_stop_s)
         if until_stop_s < self._tick_s:
             await self._stop(record)
         elif (
             warned != meter.warned
             and await self._note_warning(meter, warned)
             and warned > meter.warned
-            and not await self._announce(record, blueprint, until_stop_s)
+            and not await self._announcements.warn(record, until_stop_s, REASON_TO_COME)
         ):
             await self._note_warning(msgspec.structs.replace(meter, warned=warned), meter.warned)
 
@@ -107,23 +100,3 @@ class Collector:
     async def _note_warning(self, meter: Meter, warned: int) -> bool:
         async with self._works() as work:
             return await work.billing.warn(meter, warned)
-
-    async def _announce(self, record: Record, blueprint: Blueprint | None, until_stop_s: float) -> bool:
-        """Tell the players; false where that must be tried again. Some games have no command for it."""
-        if blueprint is None or not blueprint.console.announce:
-            return True
-        minutes = max(1, math.ceil(until_stop_s / 60))
-        text = f"This server stops in {minutes} minute{'' if minutes == 1 else 's'}: {REASON_TO_COME}."
-        try:
-            await self._gateway.send_line(record.server, blueprint.console.announce.replace("{text}", text))
-        except CoreError as error:
-            log.info("billing.warning.unheard", server=str(record.server.uuid), error=str(error))
-            return False
-        return True
-
-    def _blueprint(self, record: Record) -> Blueprint | None:
-        try:
-            return self._catalog.blueprint(record.server)
-        except (NoSuchPackage, PackageIsBroken) as error:
-            log.warning("billing.blueprint.failed", server=str(record.server.uuid), error=str(error))
-            return None

@@ -7,6 +7,14 @@ class CreditsAreExhausted(Exhausted):
     """There are not enough credits for this."""
 
 
+class ServerIsNotRented(NotFound):
+    """The server has no plan that is paid for."""
+
+
+class CurrencyIsInvalid(Invalid):
+    """A currency is three capital letters, as ISO 4217 has them."""
+
+
 class NoSuchPool(NotFound):
     """There is no such credit pool."""
 

@@ -74,7 +74,7 @@ class Meters:
         known = self._taken.get(server.id, (None, frozenset()))
         ended = [run for run in live.runs if run.run_id not in known[1]]
         begun = live.started_at if alive is not None and alive != known[0] else None
-        if begun is not None and self._directory.was_free_at(_begun(server, begun)):
+        if begun is not None and (server.billing_type or self._directory.was_free_at(_begun(server, begun))):
             begun = None
         if begun is not None or ended:
             async with self._works() as work:
@@ -86,7 +86,12 @@ class Meters:
         self._taken[server.id] = told
 
     async def _meter(self, work: Work, server: Server, run_id: str, started_at: datetime) -> Meter | None:
-        """Return the meter of a run, opened now if need be; None for one that began while running was free."""
+        """Return the meter of a run, opened now if need be; None for one that began while running was free.
+
+        A server that is rented pays for its existence and not for its runs: it has no meter.
+        """
+        if server.billing_type is not None:
+            return None
         meter = await work.billing.find_meter(server.id, run_id)
         if meter is not None:
             return meter
@@ -128,7 +133,9 @@ class Meters:
         return Payer(account_id=server.owner_id)
 
     async def require_reserve(self, work: Work, server: Server) -> None:
-        """Raise CreditsAreExhausted unless a server's payer can pay for its first two minutes."""
+        """Raise CreditsAreExhausted unless a server's payer can pay for its first two minutes; rented, it may start."""
+        if server.billing_type is not None:
+            return
         price = await work.billing.price_at(self._clock.now())
         needed = cost(price, _memory(server), RESERVE)
         if needed == 0:
@@ -230,6 +237,7 @@ class Meters:
             for record in self._servers.present()
             if record.live.run_id is not None
             and record.live.started_at is not None
+            and record.server.billing_type is None
             and (record.server.id, record.live.run_id) not in known
             and not self._directory.was_free_at(_begun(record.server, record.live.started_at))
         ]

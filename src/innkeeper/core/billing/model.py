@@ -1,5 +1,7 @@
 """What is kept of credits: ledgers, transactions, prices, pools and meters. Amounts are micro-credits, always `int`.
 
+Money in a currency stands in ledgers of its own, in micro-units: what a currency's servers are rented for.
+
 issued ──top_up──▶ wallet ──deposit──▶ stake          every transaction sums to zero;
    ▲                  │ ◀─withdrawal──   │            a ledger's balance is the sum of its entries
    └────adjustment────┤                  │
@@ -28,22 +30,35 @@ class LedgerRef(msgspec.Struct, frozen=True):
     kind: LedgerKind
     account_id: int | None = None
     pool_id: int | None = None
+    currency: str | None = None
+    """ISO 4217; None: credits."""
 
     @property
     def name(self) -> str:
-        """What it is called, uniquely: "stake:3:7" is the stake of account 7 in pool 3."""
-        return ":".join(str(part) for part in (self.kind, self.pool_id, self.account_id) if part is not None)
+        """What it is called, uniquely: "stake:3:7" is the stake of account 7 in pool 3, "wallet:EUR:7" its euros."""
+        parts = (self.kind, self.currency, self.pool_id, self.account_id)
+        return ":".join(str(part) for part in parts if part is not None)
 
 
 INCOME = LedgerRef("income")
-"""What the house has earned."""
+"""What the house has earned, in credits."""
 ISSUED = LedgerRef("issued")
 """Where credits come from: as far below zero as there are credits."""
 
 
-def wallet(account_id: int) -> LedgerRef:
-    """Return the wallet of an account."""
-    return LedgerRef("wallet", account_id)
+def income(currency: str | None = None) -> LedgerRef:
+    """Return what the house has earned in a currency; None: in credits."""
+    return LedgerRef("income", currency=currency)
+
+
+def issued(currency: str | None = None) -> LedgerRef:
+    """Return where the money of a currency comes from; None: where credits do."""
+    return LedgerRef("issued", currency=currency)
+
+
+def wallet(account_id: int, currency: str | None = None) -> LedgerRef:
+    """Return the wallet of an account for a currency; None: for credits."""
+    return LedgerRef("wallet", account_id, currency=currency)
 
 
 def stake(pool_id: int, account_id: int) -> LedgerRef:
@@ -59,7 +74,10 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A movement of credits. One that does not sum to zero cannot be made: ValueError."""
+    """A movement of credits or of money in one currency.
+
+    One that does not sum to zero, or whose postings are of several currencies, cannot be made: ValueError.
+    """
 
     uuid: UUID
     at: datetime
@@ -73,12 +91,16 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     server_id: int | None = None
     meter_id: int | None = None
     """Of a charge or a refund: the run it is for, and from when to when. A refund goes back in time."""
+    term_id: int | None = None
+    """Of a charge for a rented server: the rental's term, and from when to when."""
     since: datetime | None = None
     until: datetime | None = None
 
     def __post_init__(self) -> None:
         if sum(posting.amount for posting in self.postings) != 0:
             raise ValueError(f"the {self.kind} {self.key} does not sum to zero: {self.postings}")
+        if len({posting.ref.currency for posting in self.postings}) > 1:
+            raise ValueError(f"the {self.kind} {self.key} is of several currencies: {self.postings}")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Credits, for those who have them and those who give them: wallets, prices, history and the proof of the books.
 
-What a pool is about stands in `pools`; what running costs is charged by `meters` and `collector`.
+An account has a wallet for credits and one for each currency. What a pool is about stands in `pools`; what running
+costs is charged by `meters` and `collector`, what renting costs by `rentals`.
 """
 
 from innkeeper.core.access.model import Actor
@@ -10,7 +11,8 @@ from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.billing import ledger
 from innkeeper.core.billing.books import faults_of
-from innkeeper.core.billing.errors import AccountOwnsPools, AmountIsInvalid
+from innkeeper.core.billing.directory import HOUSE_CURRENCY
+from innkeeper.core.billing.errors import AccountOwnsPools, AmountIsInvalid, CurrencyIsInvalid
 from innkeeper.core.billing.model import (
     ISSUED,
     Entry,
@@ -18,6 +20,7 @@ from innkeeper.core.billing.model import (
     Price,
     Transaction,
     TransactionKind,
+    issued,
     stake,
     wallet,
 )
@@ -36,41 +39,74 @@ class BillingService(PoolCommands):
     # -- wallets ------------------------------------------------------------------------------------------------------
 
     def balance(self, account_id: int) -> int:
-        """Return what is in an account's wallet, from memory. The caller checks who may know."""
+        """Return what is in an account's wallet for credits, from memory. The caller checks who may know."""
         return self._directory.balance(account_id)
 
+    def balances(self, account_id: int) -> dict[str, int]:
+        """Return what is in an account's wallets for currencies, in micro-units by currency, from memory.
+
+        A currency that it never had any of is not there. The caller checks who may know.
+        """
+        return self._directory.balances(account_id)
+
     async def top_up(
-        self, actor: Actor, account_id: int, amount: int, *, text: str = "", key: str | None = None
+        self,
+        actor: Actor,
+        account_id: int,
+        amount: int,
+        *,
+        text: str = "",
+        key: str | None = None,
+        currency: str | None = None,
     ) -> Transaction:
-        """Give an account credits; needs `billing.write`.
+        """Give an account credits, or money in a currency (ISO 4217); needs `billing.write`.
 
         Of two calls with one `key` the second does nothing and returns what the first did. Raises NoSuchAccount,
-        AmountIsInvalid, KeyIsInvalid, KeyWasUsed.
+        AmountIsInvalid, CurrencyIsInvalid, KeyIsInvalid, KeyWasUsed.
         """
-        return await self._issue(actor, account_id, amount, "top_up", text, key)
+        return await self._issue(actor, account_id, amount, "top_up", text, key, currency)
 
     async def adjust(
-        self, actor: Actor, account_id: int, amount: int, *, text: str, key: str | None = None
+        self,
+        actor: Actor,
+        account_id: int,
+        amount: int,
+        *,
+        text: str,
+        key: str | None = None,
+        currency: str | None = None,
     ) -> Transaction:
-        """Set an account's wallet right by an amount, below zero to take credits away; otherwise as `top_up`."""
-        return await self._issue(actor, account_id, amount, "adjustment", text, key)
+        """Set an account's wallet right by an amount, below zero to take some away; otherwise as `top_up`."""
+        return await self._issue(actor, account_id, amount, "adjustment", text, key, currency)
 
     async def _issue(
-        self, actor: Actor, account_id: int, amount: int, kind: TransactionKind, text: str, key: str | None
+        self,
+        actor: Actor,
+        account_id: int,
+        amount: int,
+        kind: TransactionKind,
+        text: str,
+        key: str | None,
+        currency: str | None,
     ) -> Transaction:
         require(actor, ProductPermission.BILLING_WRITE)
         check_amount(abs(amount) if kind == "adjustment" else amount)
-        postings = (Posting(ISSUED, -amount), Posting(wallet(account_id), amount))
+        if currency is not None:
+            check_currency(currency)
+        source, target = issued(currency), wallet(account_id, currency)
+        postings = (Posting(source, -amount), Posting(target, amount))
         wanted = self._transaction(actor, kind, key, postings, text[:MAX_TEXT])
         async with self._works() as work:
             if await work.accounts.get(account_id) is None:
                 raise NoSuchAccount
-            await work.billing.lock([ISSUED, wallet(account_id)])
+            await work.billing.lock([source, target])
             done = await self._done_before(work, wanted)
             if done is not None:
                 return done
             await ledger.post(work, wanted)
             data = {"account": account_id, "amount_micro": amount, **({"text": wanted.text} if text else {})}
+            if currency is not None:
+                data["currency"] = currency
             await self._activity.note(work, actor, f"billing.{kind}", data=data)
         return wanted
 
@@ -86,10 +122,12 @@ class BillingService(PoolCommands):
             await work.billing.lock_pool(pool.id)
         await self._meters.drop_payer(work, account.id)
         stakes = [stake(pool.id, account.id) for pool in pools]
-        balances = await work.billing.lock([ISSUED, wallet(account.id), *stakes])
-        for ref in (*stakes, wallet(account.id)):
+        wallets = await work.billing.wallets(account.id)
+        sources = [issued(ref.currency) for ref in wallets]
+        balances = await work.billing.lock([ISSUED, *sources, *wallets, *stakes])
+        for ref in (*stakes, *wallets):
             if balances[ref]:
-                postings = (Posting(ref, -balances[ref]), Posting(ISSUED, balances[ref]))
+                postings = (Posting(ref, -balances[ref]), Posting(issued(ref.currency), balances[ref]))
                 text = f"account {account.username} was deleted"
                 await ledger.post(work, self._transaction(actor, "closing", None, postings, text))
         for pool in pools:
@@ -118,6 +156,20 @@ class BillingService(PoolCommands):
             await self._activity.note(work, actor, "billing.price_set", data={"amount_micro": amount})
         return price
 
+    @property
+    def currency(self) -> str:
+        """The house's own currency (ISO 4217), for accounts that chose none."""
+        return self._directory.currency
+
+    async def set_currency(self, actor: Actor, code: str) -> None:
+        """Set the house's currency, for servers that are rented from now on; needs `billing.write`."""
+        require(actor, ProductPermission.BILLING_WRITE)
+        check_currency(code)
+        async with self._works() as work:
+            await work.settings.put(HOUSE_CURRENCY, code)
+            work.changed("billing", 0)
+            await self._activity.note(work, actor, "billing.currency_set", data={"currency": code})
+
     # -- the books ----------------------------------------------------------------------------------------------------
 
     async def entries(
@@ -126,13 +178,14 @@ class BillingService(PoolCommands):
         *,
         account_id: int | None = None,
         pool_id: int | None = None,
+        currency: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Entry]:
         """Return what happened to a wallet (the actor's own, unless said) or to the stakes in a pool, newest first.
 
-        Another's wallet needs `billing.read_all`, a pool that one is a member. Raises NoSuchAccount, NoSuchPool,
-        BadCursor.
+        Without a `currency` it is the wallet for credits. Another's wallet needs `billing.read_all`, a pool that one is
+        a member. Raises NoSuchAccount, NoSuchPool, BadCursor.
         """
         before = _before(cursor)
         async with self._works() as work:
@@ -143,7 +196,7 @@ class BillingService(PoolCommands):
                 mine = actor.account.id if account_id is None else account_id
                 if mine != actor.account.id and not actor.may(ProductPermission.BILLING_READ_ALL):
                     raise NoSuchAccount
-                refs = [wallet(mine)]
+                refs = [wallet(mine, currency)]
             found = await work.billing.entries(refs, before, limit + 1)
         return _page(found, limit)
 
@@ -155,6 +208,12 @@ class BillingService(PoolCommands):
         if actor is not None:
             require(actor, ProductPermission.BILLING_READ_ALL)
         return await faults_of(self._works)
+
+
+def check_currency(code: str) -> None:
+    """Raise CurrencyIsInvalid unless it may be an ISO 4217 code."""
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise CurrencyIsInvalid(currency=code)
 
 
 def _before(cursor: str | None) -> tuple[int, str] | None:

@@ -1,7 +1,7 @@
 """What billing needs of storage.
 
 Rows that a transaction goes by are locked in one order, or two panels would wait for each other: a pool, then a
-meter, then ledgers, all at once.
+meter or a rental, then ledgers, all at once.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ class BillingStore(Protocol):
         """Return the balances of ledgers; one that there is not (yet) has 0."""
         ...
 
-    async def wallets(self) -> dict[int, int]:
-        """Return what is in every wallet, by account."""
+    async def wallets(self, account_id: int | None = None) -> dict[LedgerRef, int]:
+        """Return what is in the wallets of an account (None: of all), those of currencies too."""
         ...
 
     async def lock(self, refs: Sequence[LedgerRef]) -> dict[LedgerRef, int]:
@@ -126,6 +126,10 @@ class BillingStore(Protocol):
 
     async def misstated(self, limit: int) -> list[tuple[LedgerRef, int, int]]:
         """Return (ledger, balance, sum of its entries) where the two differ."""
+        ...
+
+    async def mixed(self, limit: int) -> list[int]:
+        """Return transactions (ids) whose ledgers are of several currencies."""
         ...
 
     async def strays(self, limit: int) -> list[LedgerRef]:

@@ -1,6 +1,6 @@
 """What can be wrong about packages."""
 
-from innkeeper.core.errors import Gone, Invalid, NotFound, Unavailable
+from innkeeper.core.errors import Conflict, Gone, Invalid, NotFound, Unavailable
 
 
 class NoSuchPackage(NotFound):
@@ -37,6 +37,10 @@ class VendorIsUnavailable(Unavailable):
 
 class PlanIsInvalid(Invalid):
     """A plan has a name, resources within reason and at most one price for each currency."""
+
+
+class PlanIsInUse(Conflict):
+    """Servers still have this plan; it can be retired."""
 
 
 class RegionIsInvalid(Invalid):

@@ -4,13 +4,14 @@ The format is described at the top of `shipped/minecraft/package.toml`; a packag
 `package.toml` of that format.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
 
 from innkeeper.core.catalog.plans import PlanPrice, PlanResources
 from innkeeper.core.catalog.versions import IndexSource
-from innkeeper.core.servers.model import PropertyValue
+from innkeeper.core.servers.model import PropertyValue, Server
 
 ConfigValue = str | int | float | bool | list[str]
 """A value in a config file: a list is one of plain values."""
@@ -44,12 +45,15 @@ class Property(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of a number its least value, of a string its least length; so too max."""
     max: float | None = None
     choices: tuple[Choice, ...] = ()
+    pattern: str = ""
+    """What a string must match wholly, unless it is empty; `description` says the same for people."""
     category: str = "General"
     writes: WritesTo | None = None
     runtimes: tuple[str, ...] = ()
-    """Only servers of these runtimes have it; empty: all."""
+    """Only servers with one of these have it, addons too; empty: all. Another of the same name may be others'."""
     must_be: PropertyValue | None = None
-    """No other value is accepted, as of a licence that must be agreed to."""
+    """No other value is accepted, as of a licence that must be agreed to; it is never a default. `description` says
+    why."""
     at: Literal["any", "creation"] = "any"
 
 
@@ -187,6 +191,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Where its versions are told, in place of `versions` and `aliases`."""
     addon: bool = False
     """It extends a server that another runtime runs; a server may have any number of them."""
+    resources: Resources | None = None
     install: tuple[dict[str, Any], ...] | None = None
     start: Start | None = None
     stop: Stop | None = None
@@ -240,10 +245,25 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     player_lists: tuple[PlayerList, ...] = ()
     properties: tuple[Property, ...] = ()
 
-    def property_named(self, name: str) -> Property | None:
-        """Return the property of that name, in any case."""
+    def property_named(self, name: str, runtimes: Collection[str] | None = None) -> Property | None:
+        """Return the property of that name, in any case, that servers of these runtimes have; None: of any."""
         lowered = name.lower()
-        return next((item for item in self.properties if item.name.lower() == lowered), None)
+        items = self.properties if runtimes is None else self.properties_of(runtimes)
+        return next((item for item in items if item.name.lower() == lowered), None)
+
+    def resources_of(self, runtime: str) -> Resources:
+        """Return what a server needs that the runtime of that name runs."""
+        own = next((item.resources for item in self.runtimes if item.name == runtime), None)
+        return own if own is not None else self.resources
+
+    def properties_of(self, runtimes: Collection[str]) -> tuple[Property, ...]:
+        """Return the properties of servers with these runtimes; no two of them have the same name."""
+        return tuple(item for item in self.properties if not item.runtimes or set(item.runtimes) & set(runtimes))
+
+
+def runtimes_of(server: Server) -> frozenset[str]:
+    """Return the names of everything that a server consists of: the runtime that runs it, and its addons."""
+    return frozenset((server.runtime, *server.addons))
 
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Knows packages and values; reads no file.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -73,10 +73,13 @@ def _of_name(name: str) -> str:
 # -- what its keys mean -----------------------------------------------------------------------------------------------
 
 
-def described(package: Package, file: ConfigFile) -> dict[str, Described]:
-    """Return what a package says of a config file's keys, by key: properties that are kept there first."""
+def described(package: Package, file: ConfigFile, runtimes: Collection[str]) -> dict[str, Described]:
+    """Return what a package says of a config file's keys, by key: properties that are kept there first.
+
+    `runtimes`: of the server whose file it is.
+    """
     found: dict[str, Described] = {}
-    for item in package.properties:
+    for item in package.properties_of(runtimes):
         if item.writes is not None and item.writes.file == file.path:
             key = item.writes.key
             option = ConfigOption(

@@ -1,8 +1,8 @@
 """Fill `{placeholders}` of a package's texts.
 
-`{properties.NAME}` and `{version}` are the product's to fill; `{server}`, `{shared:KEY}`, `{port}`, `{address}`,
-`{memory_mib}`, and `{management_port}` and `{management_secret}` of a game that serves a management protocol, stay for
-the node, which alone knows them. A doubled brace means a brace.
+`{properties.NAME}`, `{version}` and `{release.NAME}` are the product's to fill; `{server}`, `{shared:KEY}`, `{port}`,
+`{address}`, `{memory_mib}`, `{heap_mib}`, `{java}`, and `{management_port}` and `{management_secret}` of a game that
+serves a management protocol, stay for the node, which alone knows them. A doubled brace means a brace.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from innkeeper.core.servers.model import PropertyValue
 
-NODE_NAMES = frozenset({"server", "port", "address", "memory_mib"})
+NODE_NAMES = frozenset({"server", "port", "address", "memory_mib", "heap_mib", "java"})
 MANAGEMENT_NAMES = frozenset({"management_port", "management_secret"})
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NODE_PLACEHOLDER = re.compile("(" + "|".join(re.escape(f"{{{name}}}") for name in sorted(NODE_NAMES)) + ")")

@@ -5,6 +5,8 @@ A package ships some; an administrator's of the same name stands in their place.
 
 import msgspec
 
+from innkeeper.core.servers.model import Limits
+
 
 class PlanResources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a server of the plan may use."""
@@ -14,6 +16,10 @@ class PlanResources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """100 is one core."""
     disk_mib: int
     backups_mib: int = 0
+
+    def limits(self) -> Limits:
+        """Return what they limit a server to."""
+        return Limits(memory_mib=self.memory_mib, cpu_percent=self.cpu_percent, disk_mib=self.disk_mib)
 
 
 class PlanPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

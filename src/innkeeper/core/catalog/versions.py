@@ -19,6 +19,13 @@ class VersionIndex(msgspec.Struct, frozen=True, kw_only=True):
     """Name ("latest", "recommended", "stable", …) → version."""
     titles: dict[str, str] = {}
     """Version → what people read, where that is something else."""
+    synonyms: dict[str, str] = {}
+    """Other names that a version may be asked for by, which nobody is shown → version."""
+
+    def resolve(self, wanted: str) -> str | None:
+        """Return the version that a version, an alias or another name of one means; None: there is none."""
+        version = self.aliases.get(wanted) or self.synonyms.get(wanted) or wanted
+        return version if version in self.versions else None
 
 
 class IndexSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ import msgspec
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
-from innkeeper.core.catalog.model import ConfigFile, ConfigOption, ConfigValue
+from innkeeper.core.catalog.model import ConfigFile, ConfigOption, ConfigValue, runtimes_of
 from innkeeper.core.catalog.options import (
     Described,
     DoesNotFit,
@@ -184,7 +184,7 @@ class ConfigService:
         return options + [_value(*shown(guessed(file, key, value), value, file)) for key, value in rest]
 
     def _described(self, server: Server, file: ConfigFile) -> dict[str, Described]:
-        return described(self._catalog.get(server.package), file)
+        return described(self._catalog.get(server.package), file, runtimes_of(server))
 
     def _file(self, record: Record, path: str) -> ConfigFile:
         file = self._catalog.config_file(record.server, path)

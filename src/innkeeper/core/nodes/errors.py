@@ -39,5 +39,13 @@ class ToolIsMissing(Exhausted):
     """No node has what this software needs, such as the right Java."""
 
 
+class CapacityIsInvalid(Invalid):
+    """A capacity is a number from 0 to 1,073,741,824."""
+
+
+class RegionHasNodes(Conflict):
+    """The region still has nodes."""
+
+
 class NodeIsUnknown(Unauthenticated):
     """The node's secret or token is not valid."""

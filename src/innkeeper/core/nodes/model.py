@@ -47,6 +47,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+LOCAL = "local"
+"""The region that there is from the start."""
+
+
 class Region(msgspec.Struct, frozen=True, kw_only=True):
     """Where nodes stand, as customers choose it."""
 

@@ -2,19 +2,33 @@
 
 import hmac
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.core.access.service import require
 from innkeeper.core.activity.service import ActivityService
-from innkeeper.core.nodes.errors import NodeHasServers, NodeIsUnknown, NodeNameIsInvalid, NoNodeIsOnline, NoSuchNode
-from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
+from innkeeper.core.catalog.errors import NoSuchRegion
+from innkeeper.core.nodes.errors import (
+    CapacityIsInvalid,
+    NodeHasServers,
+    NodeIsOffline,
+    NodeIsUnknown,
+    NodeNameIsInvalid,
+    NoNodeIsOnline,
+    NoSuchNode,
+    ToolIsMissing,
+)
+from innkeeper.core.nodes.model import LOCAL, Commitment, EnrolmentToken, Node, NodeFacts
+from innkeeper.core.nodes.placement import Needs, committed, free_share
 from innkeeper.core.servers.directory import ServerDirectory
-from innkeeper.core.servers.model import Server
+from innkeeper.core.servers.model import Limits, Server
 from innkeeper.core.work import Changed, Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.ids import digest_of, new_secret, uuid7
@@ -22,6 +36,8 @@ from innkeeper.kit.ids import digest_of, new_secret, uuid7
 TOKEN_LIFE = timedelta(hours=24)
 PRESENT_FOR = timedelta(seconds=45)
 """A node says hello each 15 s; one that was silent for three of them is taken for offline."""
+MOST = 1 << 30
+"""A capacity is no more than this."""
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what others asked for is recognised, nothing is bound
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -110,17 +126,57 @@ class NodeService:
         seen = self._seen.get(node_id)
         return seen is not None and self._clock.now() - seen < PRESENT_FOR
 
-    def choose(self, wanted: UUID | None) -> Node:
-        """Return the node asked for, or the online one with the fewest servers; raise NoSuchNode, NoNodeIsOnline."""
-        if wanted is not None:
-            return self.by_uuid(wanted)
-        load = dict.fromkeys((node.id for node in self._nodes.values() if self.is_online(node.id)), 0)
-        for record in self._servers.present():
-            if record.server.node_id in load:
-                load[record.server.node_id] += 1
-        if not load:
-            raise NoNodeIsOnline
-        return self._nodes[min(load, key=lambda node_id: (load[node_id], node_id))]
+    def choose(
+        self,
+        wanted: UUID | None = None,
+        *,
+        region: str | None = None,
+        closed: Collection[str] = (),
+        needs: Needs | None = None,
+        what: str = "It",
+    ) -> list[Node]:
+        """Return the nodes that could keep a new server, best first: the one asked for alone, where one is.
+
+        Else those of `region`, or with None of any that is not `closed`, which are there and have what `needs` says of
+        `what`. The one with the greatest share of its memory free is the best, of equals that with the fewest servers.
+        Whether there is room is not looked at. Raises NoSuchNode, NodeIsOffline, NoNodeIsOnline, ToolIsMissing.
+        """
+        nodes = [self._wanted(wanted, region)] if wanted is not None else self._there(region, closed)
+        lacking = {node.id: needs.missing(node.facts) if needs is not None else [] for node in nodes}
+        able = [node for node in nodes if not lacking[node.id]]
+        if not able:
+            raise _tool_is_missing(what, region, list(lacking.values()))
+        promised = self._promises([node.id for node in able])
+        return sorted(able, key=lambda node: (-free_share(node, promised[node.id]), promised[node.id].servers, node.id))
+
+    def promised(self, node_id: int) -> Commitment:
+        """Return what a node's servers have been promised, those that are deleted but kept included."""
+        return self._promises([node_id])[node_id]
+
+    def _promises(self, node_ids: Collection[int]) -> dict[int, Commitment]:
+        limits: dict[int, list[Limits]] = {node_id: [] for node_id in node_ids}
+        for record in self._servers.holding():
+            if record.server.node_id in limits:
+                limits[record.server.node_id].append(record.server.limits)
+        return {node_id: committed(given) for node_id, given in limits.items()}
+
+    def _wanted(self, uuid: UUID, region: str | None) -> Node:
+        node = self.by_uuid(uuid)
+        if region is not None and node.region != region:
+            raise NoSuchNode(f"The node {node.name} is not in {region}.", region=region)
+        if not self.is_online(node.id):
+            raise NodeIsOffline(f"Node {node.name} cannot be reached now.")
+        return node
+
+    def _there(self, region: str | None, closed: Collection[str]) -> list[Node]:
+        found = [
+            node
+            for node in self._nodes.values()
+            if self.is_online(node.id) and (node.region not in closed if region is None else node.region == region)
+        ]
+        if not found:
+            raise NoNodeIsOnline(region=region)
+        return found
 
     # -- enrolling --------------------------------------------------------------------------------------------------
 
@@ -223,8 +279,16 @@ class NodeService:
         public_host: str | None = None,
         first_port: int | None = None,
         last_port: int | None = None,
+        region: str | None = None,
+        memory_mib: int | UnsetType | None = UNSET,
+        disk_mib: int | UnsetType | None = UNSET,
+        most_servers: int | UnsetType | None = UNSET,
     ) -> Node:
-        """Change a node's name and addresses; needs `nodes.write`; raise NodeNameIsInvalid, NodeNameIsTaken."""
+        """Change a node's name, addresses, region and capacities; needs `nodes.write`.
+
+        Servers that are there stay, whatever the capacities are. Raises NodeNameIsInvalid, NodeNameIsTaken,
+        NoSuchRegion, CapacityIsInvalid.
+        """
         require(actor, ProductPermission.NODES_WRITE)
         known = self.by_uuid(uuid)
         changes = {
@@ -233,10 +297,18 @@ class NodeService:
             "public_host": public_host,
             "first_port": first_port,
             "last_port": last_port,
+            "region": region,
         }
+        capacities = {"memory_mib": memory_mib, "disk_mib": disk_mib, "most_servers": most_servers}
+        given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
+        given |= {key: value for key, value in capacities.items() if value is not UNSET}
+        if any(isinstance(value, int) and not 0 <= value <= MOST for value in capacities.values()):
+            raise CapacityIsInvalid
         async with self._works() as work:
+            if region not in (None, LOCAL) and await work.selling.hold_region(str(region)) is None:
+                raise NoSuchRegion(f"There is no region {region!r}.", region=region)
             node = await _present(work, known.id)
-            node = msgspec.structs.replace(node, **{key: value for key, value in changes.items() if value is not None})
+            node = msgspec.structs.replace(node, **given)
             if not _NAME.fullmatch(node.name) or not 1 <= node.first_port <= node.last_port <= 65535:
                 raise NodeNameIsInvalid("A node has a name of letters, digits and dashes, and a range of ports.")
             await work.nodes.update(node)
@@ -248,7 +320,7 @@ class NodeService:
         """Forget a node that keeps no server; needs `nodes.write`; raise NodeHasServers."""
         require(actor, ProductPermission.NODES_WRITE)
         node = self.by_uuid(uuid)
-        if any(record.server.node_id == node.id for record in self._servers.present()):
+        if any(record.server.node_id == node.id for record in self._servers.holding()):
             raise NodeHasServers
         async with self._works() as work:
             await work.nodes.delete(node.id)
@@ -256,9 +328,19 @@ class NodeService:
             await self._activity.note(work, actor, "node.deleted", data={"name": node.name})
 
 
+def _tool_is_missing(what: str, region: str | None, lacking: list[list[str]]) -> ToolIsMissing:
+    """Return the refusal where every node lacks something: `lacking` by node, in words."""
+    needs = list(dict.fromkeys(word for words in lacking for word in words))
+    nowhere = [word for word in needs if all(word in words for words in lacking)]
+    have = "has all of that" if not nowhere else "has it" if len(nowhere) == 1 else "has them"
+    place = f"no node of {region}" if region is not None else "no node"
+    text = f"{what} needs {' and '.join(nowhere or needs)}; {place} {have}."
+    return ToolIsMissing(text, needs=nowhere or needs, region=region)
+
+
 async def _present(work: Work, node_id: int) -> Node:
-    """Return a node as it is kept now: what is in memory may be behind, and a row is written whole."""
-    node = await work.nodes.get(node_id)
+    """Return a node as it is kept now, locked: what is in memory may be behind, and a row is written whole."""
+    node = await work.nodes.lock(node_id)
     if node is None:
         raise NoSuchNode
     return node

@@ -15,6 +15,13 @@ class NodeStore(Protocol):
 
     async def get(self, node_id: int) -> Node | None: ...
 
+    async def lock(self, node_id: int) -> Node | None:
+        """Return a node as it is kept; until the transaction's end whoever else locks it waits.
+
+        What its servers are promised is added up and added to under this lock.
+        """
+        ...
+
     async def all(self) -> list[Node]: ...
 
     async def update(self, node: Node) -> None:

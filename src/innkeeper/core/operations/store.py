@@ -19,8 +19,8 @@ class OperationStore(Protocol):
 
     async def update(self, operation: Operation) -> None: ...
 
-    async def unfinished(self) -> list[Operation]:
-        """Return what is created or running, oldest first."""
+    async def unfinished(self, server_id: int | None = None) -> list[Operation]:
+        """Return what is created or running, of one server or of all, oldest first."""
         ...
 
     async def of_server(self, server_id: int, before_id: int | None, limit: int) -> list[Operation]:

@@ -80,8 +80,27 @@ class ServerDirectory:
         return self._records[server_id]
 
     def present(self) -> Iterable[Record]:
-        """Return every server that is not deleted, by id."""
-        return (record for record in self._records.values() if record.server.state is not State.DELETED)
+        """Return every server that is not deleted, by id; one that was kept is not here while its files are deleted."""
+        return (
+            record
+            for record in self._records.values()
+            if record.server.state is not State.DELETED and record.server.deleted_at is None
+        )
+
+    def kept(self) -> Iterable[Record]:
+        """Return every server that was deleted and can be brought back still, by id."""
+        return (record for record in self._records.values() if record.server.kept)
+
+    def holding(self) -> Iterable[Record]:
+        """Return every server that has its port and its room still: those present, and those deleted but kept, by id.
+
+        A server is among them until its node has deleted its files.
+        """
+        return (
+            record
+            for record in self._records.values()
+            if record.server.kept or record.server.state is not State.DELETED
+        )
 
     def visible(self, actor: Actor) -> list[Record]:
         """Return the servers the actor may see, deleted ones left out, by id. The list is shared: do not change it."""
@@ -121,6 +140,9 @@ class ServerDirectory:
         if known is None:
             self._put(server, Live(state=server.state))
         elif known.server != server:
+            if known.server.state in ENDED and server.state not in ENDED:  # brought back: nothing of it lives
+                self._put(server, Live(state=server.state, last_exit=known.live.last_exit))
+                return
             own = server.state in ENDED or server.order_id != known.server.order_id
             live = msgspec.structs.replace(known.live, state=server.state, reason=None) if own else known.live
             self._put(server, live)

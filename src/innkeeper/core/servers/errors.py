@@ -103,6 +103,10 @@ class ConsoleIsNotRead(Unavailable):
     """The game does not read its console."""
 
 
+class TooManyServers(Exhausted):
+    """The account owns as many servers as it may."""
+
+
 class ServerIsNotKept(Conflict):
     """The server cannot be brought back: it was not deleted, or its files are gone."""
 

@@ -15,12 +15,13 @@ from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.errors import CoreError
+from innkeeper.core.servers.checks import MAX_IDLE_MINUTES
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ExtensionIsInvalid, ServerIsNotRunning
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.core.servers.model import Usage
 from innkeeper.core.servers.reconcile import Reconciler
-from innkeeper.core.servers.service import MAX_IDLE_MINUTES, ServerService
+from innkeeper.core.servers.service import ServerService
 from innkeeper.core.work import Works
 from innkeeper.kit.broadcast import Listener
 from innkeeper.kit.clock import Clock

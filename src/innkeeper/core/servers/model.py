@@ -103,6 +103,11 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     purge_at: datetime | None = None
     """Deleted, but kept until then: an administrator can bring it back."""
 
+    @property
+    def kept(self) -> bool:
+        """Whether it was deleted and can be brought back still: it has its port, its room and its files."""
+        return self.state is State.DELETED and self.purge_at is not None
+
 
 class OnlinePlayer(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody on a server now."""

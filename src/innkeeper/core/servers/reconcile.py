@@ -23,8 +23,8 @@ from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import OperationService, Progress
 from innkeeper.core.servers.directory import Record, ServerDirectory
-from innkeeper.core.servers.errors import NoSuchServer
-from innkeeper.core.servers.lifecycle import ENDED, State
+from innkeeper.core.servers.errors import NoSuchServer, ServerChangedMeanwhile
+from innkeeper.core.servers.lifecycle import ALIVE, ENDED, State
 from innkeeper.core.servers.model import Live, Server
 from innkeeper.core.work import Work, Works
 from innkeeper.kit.clock import Clock
@@ -101,14 +101,10 @@ class Reconciler:
 
     async def tell_all(self, node_id: int) -> None:
         """Tell a node all its servers; raise NodeIsOffline, NodeFailed."""
-        mine = [record.server for record in self._directory.present() if record.server.node_id == node_id]
+        mine = [record.server for record in self._directory.holding() if record.server.node_id == node_id]
         async with self._works() as work:
             orders = {operation.uuid: operation for operation in await work.operations.unfinished()}
-        wanted = [
-            self._desired(server, orders.get(server.order_id) if server.order_id else None)
-            for server in mine
-            if server.state not in ENDED
-        ]
+        wanted = [self._desired(server, orders.get(server.order_id) if server.order_id else None) for server in mine]
         await self._gateway.apply(
             self._nodes.get(node_id), [item for item in wanted if item is not None], complete=True
         )
@@ -118,8 +114,8 @@ class Reconciler:
 
     async def tick(self) -> None:
         """Tell every node that is there everything again."""
-        self._finished &= {record.server.order_id for record in self._directory.present()}
-        for node_id in {record.server.node_id for record in self._directory.present()}:
+        self._finished &= {record.server.order_id for record in self._directory.holding()}
+        for node_id in {record.server.node_id for record in self._directory.holding()}:
             if self._nodes.is_online(node_id):
                 try:
                     await self.tell_all(node_id)
@@ -137,13 +133,15 @@ class Reconciler:
             log.info("node.announce.unheard", node=str(node.uuid), error=str(error))  # it greets when it comes
 
     def _desired(self, server: Server, order: Operation | None) -> Desired | None:
-        if server.state in ENDED:
+        if server.state in ENDED and not server.kept:
             return None
         try:
             blueprint = self._catalog.blueprint(server)
         except (NoSuchPackage, PackageIsBroken) as error:
             log.error("server.blueprint.failed", server=str(server.uuid), error=str(error))
             return None
+        if order is not None and order.verb == "delete":  # of what is kept, a node need only know that it must end
+            order = msgspec.structs.replace(order, verb="kill")
         return Desired(server=server, blueprint=blueprint, order=order if order and not order.ended else None)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
@@ -157,22 +155,29 @@ class Reconciler:
     async def _finish_deletion(self, server_id: int) -> None:
         try:
             await self._gateway.remove(self._directory.get(server_id).server)
-            server = self._directory.get(server_id).server
             async with self._works() as work:
+                server = await work.servers.get(server_id)
+                if server is None or server.state is not State.DELETING:
+                    return  # another panel saw to it
                 await work.servers.update(
                     msgspec.structs.replace(
-                        server, generation=server.generation + 1, state=State.DELETED, deleted_at=self._clock.now()
+                        server,
+                        generation=server.generation + 1,
+                        state=State.DELETED,
+                        deleted_at=server.deleted_at or self._clock.now(),
+                        purge_at=None,
                     )
                 )
                 work.changed("server", server_id)
-                for operation in await work.operations.unfinished():
-                    if operation.server_id == server_id:
-                        await self._operations.note(
-                            work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE
-                        )
+                for operation in await work.operations.unfinished(server_id):
+                    await self._operations.note(
+                        work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE
+                    )
                 await self._activity.note(work, None, "server.deleted", server_id=server_id, data={"name": server.name})
         except (NodeIsOffline, NodeFailed) as error:
             log.warning("server.delete.delayed", server=server_id, error=str(error))
+        except ServerChangedMeanwhile:
+            log.info("server.delete.by_another_panel", server=server_id)
         finally:
             self._deleting.discard(server_id)
 
@@ -197,6 +202,8 @@ class Reconciler:
                 await self._meters.take(record.server, seen.live)
                 if record.server.state not in ENDED:
                     await self._observe(record, seen)
+                elif record.server.kept and seen.order_id is not None and seen.order_id not in self._finished:
+                    await self._observe_kept(record.server, seen)
 
     def mirror(self, node_id: int, observations: list[Observation]) -> None:
         """Take in what another panel has kept of a node's servers: the read model follows, nothing is written."""
@@ -243,15 +250,35 @@ class Reconciler:
                 await self._start_installed(server.id, ended)
             self._finished.add(ended.uuid)  # last: what failed before this is done again with the next report
 
+    async def _observe_kept(self, server: Server, seen: Observation) -> None:
+        """Take in how the end of a deleted server's game goes; the server stays deleted, whatever the node sees."""
+        async with self._works() as work:
+            ended = await self._note_progress(work, server, seen)
+        if ended is not None:
+            self._finished.add(ended.uuid)
+
     async def _note_progress(self, work: Work, server: Server, seen: Observation) -> Operation | None:
-        """Keep how the order stands that the node speaks of; return its operation where it has ended."""
+        """Keep how the order stands that the node speaks of; return its operation where it has ended.
+
+        Older operations that the node has not taken up by then it never will: they have failed.
+        """
         if seen.order_id is None or seen.progress is None:
             return None
         operation = await work.operations.find(seen.order_id)
         if operation is None or operation.server_id != server.id:
             return None
-        noted = await self._operations.note(work, operation, seen.progress)
-        return noted if noted.ended else None
+        progress = seen.progress
+        if operation.verb == "delete" and progress.state is OperationState.FAILED and seen.live.state not in ALIVE:
+            progress = _END_OF_DELETION  # that there was no game to be killed any more is as good
+        noted = await self._operations.note(work, operation, progress)
+        if not noted.ended:
+            return None
+        for older in await work.operations.unfinished(server.id):
+            if noted.verb == "delete" and older.id < noted.id:
+                await self._operations.note(work, older, _DELETED_BEFORE)
+            elif older.state is OperationState.CREATED and older.id < noted.id:
+                await self._operations.note(work, older, _superseded(noted))
+        return noted
 
     async def _note_state(
         self, work: Work, server: Server, live: Live, ended: Operation | None, *, finished: bool
@@ -309,6 +336,10 @@ class Reconciler:
             operation = await work.operations.add(operation)
             work.changed("server", server_id)
         await self.tell(server_id, operation)
+
+
+def _superseded(by: Operation) -> Progress:
+    return Progress(state=OperationState.FAILED, reason=f"superseded by a newer order: {by.verb}")
 
 
 def _has_crashed(record: Record, live: Live) -> bool:

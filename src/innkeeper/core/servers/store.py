@@ -2,6 +2,7 @@
 
 from typing import Literal, Protocol
 
+from innkeeper.core.nodes.model import Commitment
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.core.servers.model import Server
 
@@ -29,5 +30,20 @@ class ServerStore(Protocol):
         ...
 
     async def taken_ports(self, node_id: int, protocol: Literal["tcp", "udp"]) -> set[int]:
-        """Return the ports of a node that servers (not deleted) hold."""
+        """Return the ports of a node that servers hold, the deleted ones that are kept too."""
+        ...
+
+    async def commitments(self, node_id: int, *, besides: int | None = None) -> Commitment:
+        """Return what the servers of a node were promised, the deleted ones that are kept included.
+
+        `besides` is a server that is left out. What a server has no limit of was promised nothing.
+        """
+        ...
+
+    async def count_of_owner(self, owner_id: int) -> int:
+        """Return how many servers an account owns, the deleted ones that are kept included."""
+        ...
+
+    async def any_of_plan(self, plan: str) -> bool:
+        """Say whether a server has the plan, one that is deleted and kept included."""
         ...

@@ -9,9 +9,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
-import shutil
-import stat
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -19,9 +16,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
-import structlog
 
 from innkeeper.contracts.installer import InstallFailed, Place
+from innkeeper.drivers.trees import finished, publish, remove, working_folder
 from innkeeper.kit.tasks import in_thread
 
 _NAME = re.compile(r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*")
@@ -34,8 +31,6 @@ _NOT_PASSED = re.compile(
     r"|include|only|production|dev|workspaces?|package_lock.*|save.*|install_strategy|dry_run|force|.*_only)",
     re.IGNORECASE,
 )
-
-_log = structlog.get_logger(__name__)
 
 
 class NpmStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +85,7 @@ class NpmInstaller:
 
     async def _install(self, texts: Mapping[str, str], key: str, target: Path, place: Place) -> None:
         npm, node = place.tool("npm"), place.tool("node")
-        working = target.parent / f".making-{secrets.token_hex(8)}"
+        working = working_folder(target.parent)
         try:
             await in_thread(_prepare, working, texts)
             place.report(f"Installing {key} from the npm registry")
@@ -103,9 +98,9 @@ class NpmInstaller:
             )
             if status != 0:
                 raise InstallFailed(f"npm could not install {key}: it ended with {status}")
-            await in_thread(_publish, working / "tree", target)
+            await in_thread(publish, working / "tree", target)
         finally:
-            await _finished(_remove, working)
+            await finished(remove, working)
         place.report(f"Installed {key}", 1.0)
 
     def _variables(self, working: Path, shared: Path, npm: Path, node: Path) -> dict[str, str]:
@@ -187,50 +182,3 @@ def _prepare(working: Path, texts: Mapping[str, str]) -> None:
     (working / "tree").mkdir(mode=0o755)
     for name, text in texts.items():
         (working / "tree" / name).write_text(text, encoding="utf-8")
-
-
-def _publish(tree: Path, target: Path) -> None:
-    """Let everybody read and nobody write, see it on the disk, and name it; another's equal tree is as good."""
-    for directory, _, files in os.walk(tree):
-        _let_read(Path(directory))
-        for name in files:
-            _let_read(Path(directory, name))
-    os.sync()
-    # To move a directory elsewhere is to write to it: only then is it closed too.
-    tree.chmod(0o755)
-    try:
-        tree.rename(target)
-    except OSError as error:
-        if not target.is_dir():
-            raise InstallFailed(f"The npm tree cannot be stored: {error}") from error
-        return
-    target.chmod(0o555)
-
-
-def _let_read(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        return
-    executable = stat.S_ISDIR(mode) or mode & 0o100
-    path.chmod(0o555 if executable else 0o444)
-
-
-def _remove(working: Path) -> None:
-    for directory, _, _ in os.walk(working):
-        Path(directory).chmod(0o700)
-    shutil.rmtree(working, onerror=_complain)
-
-
-def _complain(_: object, path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    if not isinstance(error[1], FileNotFoundError):
-        _log.warning("npm.cleanup.failed", path=path, error=str(error[1]))
-
-
-async def _finished(clean: Any, working: Path) -> None:
-    """Clean up to the end, even when cancelled meanwhile: then the cancellation comes out afterwards."""
-    future = asyncio.get_running_loop().run_in_executor(None, clean, working)
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait([future])
-        raise

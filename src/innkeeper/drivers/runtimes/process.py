@@ -1,8 +1,8 @@
 """Game servers as plain processes of this host, each under its own user where we are root.
 
 Says which user, which limits and which part of the file system; executes nothing, and makes no user accounts: a uid
-without a name is enough for the kernel, and only the game sees one. Memory and cpu are not limited here, and
-`shortcomings` says so.
+without a name is enough for the kernel, and only the game sees one. Memory, cpu and processes are bounded by the
+control groups that it is given; where there are none, `shortcomings` and `describe` say so.
 """
 
 import os
@@ -11,12 +11,24 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from innkeeper.contracts.runtime import ExecPlan, Isolation, Launch, Limits, Owner, RuntimeRefused
+from innkeeper.contracts.runtime import (
+    Bound,
+    Confined,
+    Confinement,
+    ExecPlan,
+    Isolation,
+    Launch,
+    Limits,
+    Owner,
+    RuntimeRefused,
+)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"
 FIRST_UID = 1_900_000_000
 LARGEST_NUMBER = 90_000_000
 """Above it uids would reach those of user name spaces of other programs."""
+MIB = 1 << 20
+_BOUNDS: tuple[Bound, ...] = ("memory", "cpu", "processes")
 
 
 class ProcessRuntime:
@@ -24,7 +36,7 @@ class ProcessRuntime:
 
     `tools` are folders that every server may read (interpreters, and what `tool_binaries` holds on their PATH) even
     where they stand below a folder that its user may not enter. `first_uid` + number is a server's uid and gid;
-    `as_root` None means: as this process is.
+    `as_root` None means: as this process is. `confinement` bounds what each run uses; None: nothing does.
     """
 
     name = "process"
@@ -36,11 +48,13 @@ class ProcessRuntime:
         tool_binaries: Sequence[Path] = (),
         first_uid: int = FIRST_UID,
         as_root: bool | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
         self._tools = [path for path in dict.fromkeys(tools) if path.is_dir()]
         self._path = ":".join([SYSTEM_PATH, *(str(path) for path in dict.fromkeys(tool_binaries))])
         self._first_uid = first_uid
         self._as_root = os.geteuid() == 0 if as_root is None else as_root
+        self._confinement = confinement
 
     def owner(self, number: int) -> Owner | None:
         if not self._as_root:
@@ -62,6 +76,9 @@ class ProcessRuntime:
         executable = _find(launch.argv[0], launch.folder, environment["PATH"])
         if owner is not None:
             _require_reachable(executable, owner, [path for path, _ in visible])
+        confined = Confined()
+        if self._confinement is not None:  # last: a start that is refused leaves no group
+            confined = self._confinement.confine(launch.server, launch.run_id, launch.limits)
         return ExecPlan(
             argv=[str(executable), *launch.argv[1:]],
             env=environment,
@@ -76,32 +93,54 @@ class ProcessRuntime:
             )
             if owner
             else None,
+            cgroups=confined.folders,
+            notes=confined.notes,
             rows=launch.rows,
             columns=launch.columns,
         )
 
     def shortcomings(self, limits: Limits) -> list[str]:
         """Return what of `limits` will not be kept, one sentence each, for people."""
-        notes = []
-        if limits.memory_mib is not None:
+        bounds, notes = self._bounds, []
+        if limits.memory_mib is not None and "memory" not in bounds:
             notes.append(f"the memory limit of {limits.memory_mib} MiB is not enforced by this node")
-        if limits.cpu_percent is not None:
+        if limits.cpu_percent is not None and "cpu" not in bounds:
             notes.append(f"the cpu limit of {limits.cpu_percent} % is not enforced by this node")
-        if limits.processes is not None and not self._as_root:
+        if limits.processes is not None and "processes" not in bounds and not self._as_root:
             notes.append(f"the limit of {limits.processes} processes is not enforced: the node does not run as root")
         return notes
 
     def describe(self) -> list[str]:
         """Return how servers are held apart, one sentence each, for people."""
-        if not self._as_root:
-            return [
-                "Servers run as the node's own user: they can read and change the node's files and each other's.",
-                "Open files are limited; memory, cpu and the number of processes are not.",
+        if self._as_root:
+            apart = [
+                "Each server runs under a user id of its own and sees no other server's files.",
+                "Servers can gain no privileges; their open files are limited.",
             ]
-        return [
-            "Each server runs under a user id of its own and sees no other server's files.",
-            "Servers can gain no privileges; open files and processes are limited, memory and cpu are not.",
-        ]
+        else:
+            apart = [
+                "Servers run as the node's own user: they can read and change the node's files and each other's.",
+                "Their open files are limited.",
+            ]
+        return [*apart, *self._describe_bounds()]
+
+    def _describe_bounds(self) -> list[str]:
+        by = self._confinement.describe() if self._confinement is not None else "there are no control groups"
+        kept = [bound for bound in _BOUNDS if bound in self._bounds]
+        told = []
+        if kept:
+            told.append(f"Limited by control groups ({by}): {', '.join(kept)}.")
+        if self._as_root and "processes" not in kept:
+            told.append("Limited by each server's user id: processes.")
+            kept.append("processes")
+        missing = [bound for bound in _BOUNDS if bound not in kept]
+        if missing:
+            told.append(f"Not limited: {', '.join(missing)}{'' if self._bounds else f' ({by})'}.")
+        return told
+
+    @property
+    def _bounds(self) -> frozenset[Bound]:
+        return self._confinement.bounds if self._confinement is not None else frozenset()
 
     def _environment(self, launch: Launch) -> dict[str, str]:
         return {
@@ -118,6 +157,8 @@ class ProcessRuntime:
         rlimits = {"CORE": (0, 0)}
         if limits.open_files is not None:
             rlimits["NOFILE"] = _at_most(limits.open_files, resource.RLIMIT_NOFILE)
+        if limits.storage_mib is not None:
+            rlimits["FSIZE"] = _at_most(limits.storage_mib * MIB, resource.RLIMIT_FSIZE)
         # Counted per user: under our own user it would count our processes and every server's together.
         if limits.processes is not None and self._as_root:
             rlimits["NPROC"] = _at_most(limits.processes, resource.RLIMIT_NPROC)

@@ -12,7 +12,8 @@ string. Each verb opens the root, resolves beneath that descriptor (`resolve`), 
 - What is being written or removed has a hidden name (`.innkeeper.….part`), which `list`, `walk` and `tree` leave out.
 
 Every error is a `JailError`. All verbs block; they may be called from any thread. The jail knows no users,
-permissions or quotas, and trusts the directories *above* the root.
+permissions, asks whoever keeps the figures before it takes disk space (`room`), and trusts the directories *above* the
+root.
 """
 
 import os
@@ -47,6 +48,7 @@ from innkeeper.node.files.opening import (
 )
 from innkeeper.node.files.removing import remove_tree
 from innkeeper.node.files.resolve import Resolver, best_resolver
+from innkeeper.node.files.room import BLOCK, UNLIMITED, Room
 from innkeeper.node.files.staging import Stage, sweep
 from innkeeper.node.files.upload import Upload, rename
 
@@ -61,16 +63,25 @@ Placements = list[Placed]
 class Jail:
     """The folder of one server. Keeps no descriptor open between calls, so there is nothing to close."""
 
-    def __init__(self, root: Path, owner: tuple[int, int] | None = None, resolver: Resolver | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        owner: tuple[int, int] | None = None,
+        resolver: Resolver | None = None,
+        *,
+        room: Room = UNLIMITED,
+    ) -> None:
         """Guard `root`, which must exist when a verb is called.
 
         `owner` is the (user, group) to whom files and folders made here are given, and whose hard links are trusted;
-        None leaves them with the daemon's user. `resolver` is chosen by what the kernel offers.
+        None leaves them with the daemon's user. `resolver` is chosen by what the kernel offers. `room` is what the
+        files may take.
         """
         self._root = root
         self._owner = owner
         self._trusted = owner[0] if owner is not None else os.geteuid()
         self._resolver = resolver or best_resolver()
+        self._room = room
 
     @property
     def root(self) -> Path:
@@ -192,6 +203,7 @@ class Jail:
             max_bytes=max_bytes,
             replace=replace,
             durable=durable,
+            room=self._room,
         )
 
     def write(self, path: str, data: bytes, *, mode: int | None = None, replace: bool = True) -> None:
@@ -208,16 +220,24 @@ class Jail:
         parts = parse(path)
         if not parents:
             with translated(path), self._parent(parts, path) as (parent, name):
-                make_owned_directory(parent, name, self._owner)
+                self._make_directory(parent, name, path)
             return
         with translated(path):
             if self._is_directory(parts, path):
                 return
             for depth in range(1, len(parts) + 1):
                 with self._parent(parts[:depth], path) as (parent, name), suppress(FileExistsError):
-                    make_owned_directory(parent, name, self._owner)
+                    self._make_directory(parent, name, path)
             if not self._is_directory(parts, path):
                 raise Busy(path)
+
+    def _make_directory(self, parent: int, name: bytes, path: str) -> None:
+        self._room.take(BLOCK, path)
+        try:
+            make_owned_directory(parent, name, self._owner)
+        except OSError:
+            self._room.give_back(BLOCK)
+            raise
 
     def make_link(self, path: str, target: str) -> None:
         """Make a symbolic link; `EscapesJail` unless the target is relative and by its text stays beneath the root.
@@ -269,6 +289,8 @@ class Jail:
             os.stat(source_name, dir_fd=source_parent, follow_symlinks=False)
             with translated(target), self._parent(target_parts, target) as (parent, name):
                 rename(source_parent, source_name, parent, name, replace=replace)
+        if replace:
+            self._room.lessened()
 
     def chmod(self, path: str, mode: int) -> None:
         """Set the nine permission bits of a file or folder; links are refused, and so are setuid, setgid and sticky."""
@@ -293,6 +315,7 @@ class Jail:
                 os.rmdir(name, dir_fd=parent)
             else:
                 self._delete_tree(parent, name)
+        self._room.lessened()
 
     def _delete_tree(self, parent: int, name: bytes) -> None:
         hidden = fresh_name("trash")
@@ -316,13 +339,14 @@ class Jail:
                     self._delete_tree(root, name)
                 else:
                     os.unlink(name, dir_fd=root)
+        self._room.lessened()
 
     # Unfinished things
 
     def stage(self) -> Stage:
         """Make a hidden folder in the root, closed to the game, to prepare something in; a context manager."""
         with translated(""), self._located((), follow=True) as root:
-            return Stage(self, os.dup(root), self._resolver)
+            return Stage(self, os.dup(root), self._resolver, self._room)
 
     def sweep(self) -> int:
         """Remove the hidden things that a crash has left; gives how many. Those in use, by any process, are kept."""

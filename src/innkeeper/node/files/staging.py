@@ -20,6 +20,7 @@ from innkeeper.node.files.names import parse, show
 from innkeeper.node.files.opening import fresh_name, is_hidden, listed, locate_child
 from innkeeper.node.files.removing import remove_tree
 from innkeeper.node.files.resolve import Resolver
+from innkeeper.node.files.room import Room
 
 _log = structlog.get_logger(__name__)
 
@@ -31,11 +32,12 @@ class _Folder(Protocol):
 class Stage:
     """A hidden folder, made by `Jail.stage`; close it, or leave its context, to remove it with all it still holds."""
 
-    def __init__(self, folder: _Folder, root: int, resolver: Resolver) -> None:
+    def __init__(self, folder: _Folder, root: int, resolver: Resolver, room: Room) -> None:
         """Take over the descriptor `root`, closing it even when this fails."""
         self._folder = folder
         self._root = root
         self._resolver = resolver
+        self._room = room
         self._name = fresh_name("stage")
         self._lock = -1
         try:
@@ -118,6 +120,7 @@ class Stage:
                 os.close(self._lock)
             os.close(self._root)
             self._root = self._lock = -1
+            self._room.lessened()
 
     def __enter__(self) -> "Stage":
         return self

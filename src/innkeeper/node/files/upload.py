@@ -14,6 +14,7 @@ from types import TracebackType
 from innkeeper.node.files import syscalls
 from innkeeper.node.files.errors import IsADirectory, TooLarge, Unsupported, translated
 from innkeeper.node.files.opening import fresh_name
+from innkeeper.node.files.room import SPARE, UNLIMITED, Room, whole_blocks
 
 _BEHIND = 8 << 20
 
@@ -33,6 +34,7 @@ class Upload:
         max_bytes: int | None,
         replace: bool,
         durable: bool,
+        room: Room = UNLIMITED,
     ) -> None:
         """Take over the descriptor `parent`, closing it even when this fails."""
         self._parent = parent
@@ -43,7 +45,10 @@ class Upload:
         self._max_bytes = max_bytes
         self._replace = replace
         self._durable = durable
-        self._written = self._behind = 0
+        self._room = room
+        self._written = self._behind = self._taken = 0
+        self._replaced = 0
+        """Bytes of disk that the file in our place takes, if we are to replace it."""
         self._descriptor = -1
         try:
             with translated(path):
@@ -69,6 +74,8 @@ class Upload:
             return 0o644 if mode is None else mode
         if not stat.S_ISREG(status.st_mode):
             raise Unsupported(self._path)
+        if status.st_nlink == 1:
+            self._replaced = status.st_blocks * 512
         return stat.S_IMODE(status.st_mode) & 0o777 if mode is None else mode
 
     @property
@@ -81,6 +88,7 @@ class Upload:
         rest = memoryview(chunk).cast("B")
         if self._max_bytes is not None and self._written + len(rest) > self._max_bytes:
             raise TooLarge(self._path, f"the file is larger than {self._max_bytes} bytes")
+        self._take(self._written + len(rest))
         with translated(self._path):
             while rest:
                 count = os.write(self._descriptor, rest)
@@ -90,6 +98,13 @@ class Upload:
                 # Else all of a large file waits for the end, where the sync would outlast everybody's patience.
                 self._behind = self._written
                 syscalls.write_behind(self._descriptor, self._written)
+
+    def _take(self, size: int) -> None:
+        """Have the file counted as of `size` bytes; raises `NoSpace`."""
+        wanted = whole_blocks(size) - min(self._replaced, SPARE) - self._taken
+        if wanted > 0:
+            self._room.take(wanted, self._path)
+            self._taken += wanted
 
     def commit(self) -> None:
         """Give the file its owner, mode, time and name; with `durable`, it then survives a power cut."""
@@ -106,6 +121,8 @@ class Upload:
             except BaseException:
                 self.abort()
                 raise
+            # What was counted for it, less what it has made the folder grow.
+            self._room.give_back(self._taken - whole_blocks(self._written) + self._replaced)
             try:
                 if self._durable:
                     self._sync_parent()
@@ -127,6 +144,7 @@ class Upload:
             if self._descriptor >= 0:
                 with translated(self._path), contextlib.suppress(FileNotFoundError):
                     os.unlink(self._hidden, dir_fd=self._parent)
+                self._room.give_back(self._taken)
         finally:
             self._close()
 

@@ -24,7 +24,7 @@ import structlog
 
 import innkeeper
 from innkeeper.node.console.record import Block
-from innkeeper.node.keeper import frames, state, zygote
+from innkeeper.node.keeper import frames, groups, state, zygote
 from innkeeper.node.keeper.processes import kill_leftovers, leftovers
 
 log = structlog.get_logger(__name__)
@@ -79,6 +79,10 @@ class Exited(msgspec.Struct, frozen=True):
     at_us: int
     code: int | None = None
     signal: int | None = None
+    oom_kills: int = 0
+    """How many of its processes the kernel killed for memory."""
+    memory_limit: int | None = None
+    """The limit it came to, in bytes, where that was the reason; None: the host had no memory left."""
 
 
 Event = Block | Lagged | Exited
@@ -121,6 +125,8 @@ class Lost(msgspec.Struct, frozen=True):
     leftovers: list[int]
     started_us: int
     mark: str
+    groups: list[str] = []
+    """The folders of its control groups."""
 
 
 class Never(msgspec.Struct, frozen=True):
@@ -154,13 +160,15 @@ def inspect(keep_dir: Path) -> Inspection:
         return Ended(run_id, msgspec.convert(known["exit"], Exited), started_us, notes)
     if lives:
         return Running(run_id, pid, started_us, notes)
-    left = leftovers(known["mark"], pid, known["pid_starttime"])
-    return Lost(run_id, pid, known["pid_starttime"], left, started_us, known["mark"])
+    within = known.get("cgroups") or []
+    left = sorted({*leftovers(known["mark"], pid, known["pid_starttime"]), *groups.members(within)})
+    return Lost(run_id, pid, known["pid_starttime"], left, started_us, known["mark"], within)
 
 
 def kill_lost(lost: Lost) -> list[int]:
     """Kill what a lost run left; blocks up to seconds. Return what would not die."""
-    return kill_leftovers(lost.mark, lost.pid, lost.pid_starttime)
+    left = groups.end(lost.groups)
+    return sorted({*left, *kill_leftovers(lost.mark, lost.pid, lost.pid_starttime)})
 
 
 class Zygote:

@@ -26,7 +26,7 @@ from innkeeper.node.console.writer import (
     DEFAULT_SEGMENT_BYTES,
     JournalWriter,
 )
-from innkeeper.node.keeper import frames, kernel, state
+from innkeeper.node.keeper import frames, groups, kernel, state
 from innkeeper.node.keeper.clients import Client, Clients, listen_at
 from innkeeper.node.keeper.launch import LaunchError, become_game, make_raw
 from innkeeper.node.keeper.log import log_to, report
@@ -59,6 +59,7 @@ class Keeper:
         self._epoll = select.epoll()
         self._lock = -1
         self._slave = -1
+        self._groups: list[str] = []
         self._pid = 0
         self._exit: dict[str, Any] | None = None
         self._recorded = False
@@ -86,6 +87,7 @@ class Keeper:
             self._execute(spec)
         except (LaunchError, OSError) as error:
             self._state |= {"state": state.FAILED, "error": str(error)}
+            groups.remove(self._groups)
             self._record()
             raise error if isinstance(error, LaunchError) else LaunchError(str(error), error.errno or 0) from error
         self._state |= {"state": state.RUNNING, "pid": self._pid, "pid_starttime": start_time(self._pid)}
@@ -117,12 +119,14 @@ class Keeper:
             raise LaunchError(f"{self._keep_dir}/{frames.SPEC_NAME} is missing or damaged")
         before = state.read_json(self._keep_dir, frames.STATE_NAME)
         if before and before.get("state") in (state.STARTING, state.RUNNING):
-            left = kill_leftovers(before["mark"], before.get("pid"), before.get("pid_starttime"))
+            left = groups.end(before.get("cgroups") or [])
+            left += kill_leftovers(before["mark"], before.get("pid"), before.get("pid_starttime"))
             if left:
                 raise LaunchError(f"processes of an earlier run do not die: {left}")
         return spec
 
     def _begin(self, spec: dict[str, Any]) -> None:
+        self._groups = spec.get("cgroups") or []
         self._state = {
             "run_id": spec["run_id"],
             "mark": os.urandom(16).hex(),
@@ -133,7 +137,8 @@ class Keeper:
             "state": state.STARTING,
             "exit": None,
             "error": None,
-            "notes": [],
+            "notes": list(spec.get("notes") or []),
+            "cgroups": self._groups,
         }
         state.write_json(self._keep_dir, frames.STATE_NAME, self._state, durable=False)
         journal = spec.get("journal") or {}
@@ -342,6 +347,13 @@ class Keeper:
         if self._exit is not None or self._clearing_since is not None:
             self._begin_clearing(time.monotonic())
 
+    def _reap_orphans(self) -> None:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+
     def _begin_clearing(self, now: float) -> None:
         if self._clearing_since is None:
             self._clearing_since = now
@@ -355,7 +367,7 @@ class Keeper:
                 os.killpg(self._pid, signal.SIGKILL)
             except OSError:  # a group of its own elsewhere: it is found below
                 kill_quietly(self._pid)
-        left = descendants(os.getpid())
+        left = groups.kill(self._groups) or descendants(os.getpid())
         for pid in left:
             kill_quietly(pid)
         patience_is_over = self._clearing_since is not None and now - self._clearing_since > CLEARING_PATIENCE
@@ -377,6 +389,11 @@ class Keeper:
             self._state["notes"].append(f"the last {self._journal.pending_bytes} bytes of output could not be kept")
         if left:
             self._state["notes"].append(f"processes that would not die: {left}")
+        if self._exit is not None:
+            self._exit |= groups.memory_told(self._groups)
+        # Before the end is told: then the next run may begin.
+        if stays := groups.remove(self._groups, self._reap_orphans):
+            report("keeper.groups.left", stays)
         try:
             self._journal.sync()
             self._journal.seal()

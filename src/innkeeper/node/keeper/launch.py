@@ -18,7 +18,7 @@ import resource
 import signal
 import termios
 
-from innkeeper.node.keeper import kernel, sandbox
+from innkeeper.node.keeper import groups, kernel, sandbox
 from innkeeper.node.keeper.processes import RUN_MARK
 
 TYPE_CHECKING = False
@@ -87,6 +87,25 @@ def _become_game(
         os.dup2(terminal, fd)
     _keep_only(report)
     _set_oom_score()
+    _step_down(spec, keeper_pid, note)
+    _execute(argv, environment)
+
+
+def become_command(spec: dict[str, Any], parent_pid: int, note: Callable[[str], None]) -> NoReturn:
+    """Turn this process, whose session and descriptors are as they should be, into a command of a server's user.
+
+    `spec` is the plan of a start. It ends with the process `parent_pid`. Raises LaunchError and OSError.
+    """
+    _set_oom_score()
+    _step_down(spec, parent_pid, note)
+    environment = {os.fsencode(name): os.fsencode(value) for name, value in spec["env"].items()}
+    _execute([os.fsencode(word) for word in spec["argv"]], environment)
+
+
+def _step_down(spec: dict[str, Any], parent_pid: int, note: Callable[[str], None]) -> None:
+    """Take on the limits, the view of the file system and the user of `spec`, and end with our parent."""
+    uid, gid = spec.get("uid"), spec.get("gid")
+    groups.join(spec.get("cgroups") or [], note)
     _set_limits(spec.get("rlimits") or {}, note)
     if spec.get("isolation"):
         sandbox.enter(spec["isolation"], uid, gid, note)
@@ -95,11 +114,10 @@ def _become_game(
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     # After the user is set, which clears it. A second copy on one world must be impossible.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != keeper_pid:
+    if os.getppid() != parent_pid:
         os._exit(127)
     _enter(spec.get("cwd") or "/")
     os.umask(spec.get("umask", 0o027))
-    _execute(argv, environment)
 
 
 def _reset_signals() -> None:

@@ -3,7 +3,8 @@
 Runs in the game's process before it becomes the game's user. A private mount name space in which each folder to be
 hidden, and each folder that the user may not enter on the way to what it must see, lies under an empty one; in these
 the ways to the visible paths are made anew, and the visible paths are mounted at their own places. There its user has a
-name, too: programs without one do without what goes by it (a Java virtual machine without its counters).
+name, too: programs without one do without what goes by it (a Java virtual machine without its counters). Of processes
+it sees its own user's: what others were started with may hold their secrets.
 
 Refuses to know which folders those are, and why. Standard library only, and cheap to import.
 """
@@ -97,6 +98,11 @@ def enter(isolation: dict[str, Any], uid: int | None, gid: int | None, note: Cal
         except OSError as error:
             note(f"the game's user has no name: {error.strerror}")
     _rearrange(visible, hidden | barriers)
+    if uid:
+        try:
+            kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "hidepid=2")
+        except OSError as error:
+            note(f"other programs' command lines are not hidden from this one: {error.strerror}")
 
 
 def _name_user(line: str) -> None:

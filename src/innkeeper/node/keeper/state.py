@@ -3,11 +3,13 @@
 Refuses to judge what it reads: `client.inspect` does. Standard library only, and cheap to import.
 
     state.json = {"run_id", "mark", "keeper_pid", "pid", "pid_starttime", "started_us",
-                  "state", "exit", "error", "notes"}
+                  "state", "exit", "error", "notes", "cgroups"}
 
 `mark` is random, in the environment of the game and so of all it starts.
 `state` is starting (exec is being tried), running, exited (`exit` says how: {"code", "signal", "at_us"}) or failed
 (`error` says why the game could not be executed). `pid_starttime` is in clock ticks since boot, as in /proc/PID/stat.
+`cgroups` are the folders of the run's control groups; where the kernel killed any of it for memory, `exit` has
+"oom_kills" and "memory_limit" too (see `groups`).
 """
 
 # pathlib and contextlib would cost every keeper memory.

@@ -56,7 +56,10 @@ class Heaps(Generic[Key]):
                 begun.append(key)
                 if heap := _together([heap for pid in pids if (heap := reader.read(pid)) is not None]):
                     found[key] = heap
-            loop.call_soon_threadsafe(_give, read, found)
+            try:
+                loop.call_soon_threadsafe(_give, read, found)
+            except RuntimeError:  # it was so long stuck that nobody is there any more
+                log.debug("samples.heap.late")
 
         # No thread of a pool: one that hangs for ever must not keep the program from its end.
         threading.Thread(target=work, name="heaps", daemon=True).start()

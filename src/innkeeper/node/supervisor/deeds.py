@@ -37,7 +37,7 @@ class Deeds:
         memory = self.memory
         self._cancel("start")
         memory.phase, memory.reason, memory.then_start = phase, reason, then_start
-        memory.killed, memory.stop_asked = None, False
+        memory.killed, memory.cause, memory.stop_asked = None, None, False
         if memory.process == "alive":
             self._ask_to_stop()
 
@@ -66,7 +66,7 @@ class Deeds:
             self._out.append(do.CancelWork("slot"))
         memory.phase, memory.reason, memory.process = phase, reason, "none"
         memory.queued = memory.then_start = memory.stop_asked = False
-        memory.killed = None
+        memory.killed = memory.cause = None
         memory.pid = memory.started_us = memory.ready_us = None
         self._cancel("start", "stop", "kill", "backoff")
 

@@ -87,9 +87,10 @@ class Prepared(Event, frozen=True):
 
 
 class PrepareRefused(Event, frozen=True):
-    """It cannot be started as things are."""
+    """It cannot be started as things are. `lasting`: nor later, until somebody changes something."""
 
     reason: str
+    lasting: bool = False
 
 
 class Launched(Event, frozen=True):
@@ -121,12 +122,21 @@ class Exited(Event, frozen=True):
     """The process ended, now or while nobody looked. Exactly one of `code` and `signal` is set.
 
     `at_us`: when, by the keeper's word; None: now. `started_us`: when it began, where that may not be remembered.
+    `cause`: which limit ended it, where one did.
     """
 
     code: int | None
     signal: int | None
     at_us: int | None = None
     started_us: int | None = None
+    cause: str | None = None
+
+
+class OutOfStorage(Event, frozen=True):
+    """Its files take more than they may. `at_once`: so much more that there is no time for an orderly end."""
+
+    reason: str
+    at_once: bool = False
 
 
 class KeeperLost(Event, frozen=True):

@@ -30,6 +30,7 @@ from innkeeper.node.keeper.client import (
 )
 from innkeeper.node.keeper.frames import SPEC_NAME
 from innkeeper.node.supervisor import events as on
+from innkeeper.node.supervisor.ending import cause_of
 from innkeeper.node.supervisor.listening import Listener
 from innkeeper.node.supervisor.memory import Memory
 from innkeeper.node.supervisor.place import ServerPlace, write_private
@@ -108,7 +109,7 @@ class Keeping:
                 case _ if booted:
                     return on.HostBooted(False, await self._alive_of(memory))
                 case Ended(run_id=run_id, exit=end, started_us=began) if self._is_news(memory, run_id):
-                    return on.Exited(end.code, end.signal, end.at_us, began)
+                    return _exited(end, began)
                 case Failed(run_id=run_id, text=text) if self._is_news(memory, run_id):
                     return on.LaunchFailed(text) if memory.process == "launching" else on.KeeperLost(text)
                 case Lost() as lost if lost.leftovers or self._is_news(memory, lost.run_id):
@@ -139,7 +140,7 @@ class Keeping:
                     if not await self._connect():
                         await asyncio.sleep(RECONNECT_S)
                 case Ended(exit=end):
-                    await self._end(on.Exited(end.code, end.signal, end.at_us))
+                    await self._end(_exited(end))
                     return
                 case Lost() as lost:
                     await self._end(await self._lost(lost, seen=True))
@@ -189,7 +190,7 @@ class Keeping:
                     await self._listener().catch_up(item.next_seq)
                 elif isinstance(item, Exited):
                     self._take(pending)
-                    await self._end(on.Exited(item.code, item.signal, item.at_us))
+                    await self._end(_exited(item))
                     return True
                 else:
                     if not pending and item.first_seq > self._listener().next_seq:
@@ -247,6 +248,10 @@ class Keeping:
         return run_id not in (memory.run_id, memory.last_run)
 
 
+def _exited(end: Exited, started_us: int | None = None) -> on.Exited:
+    return on.Exited(end.code, end.signal, end.at_us, started_us, cause_of(end))
+
+
 def _write_anew(path: Path, data: bytes) -> None:
     """Write what this launch alone reads: the file system syncs what takes another's place, which a start need not."""
     path.unlink(missing_ok=True)
@@ -266,6 +271,8 @@ def spec(run_id: str, plan: ExecPlan, retain_bytes: int) -> dict[str, object]:
         "rlimits": plan.rlimits,
         "no_new_privs": plan.no_new_privs,
         "isolation": plan.isolation,
+        "cgroups": plan.cgroups,
+        "notes": plan.notes,
         "terminal": {"rows": plan.rows, "cols": plan.columns},
         "journal": {"retain_bytes": retain_bytes},
     }

@@ -85,8 +85,8 @@ class Machine(Deeds):
                 self._prepare()
             case on.Prepared(run_id) if memory.phase == "preparing" and not memory.queued:
                 self._launch(run_id)
-            case on.PrepareRefused(reason) if memory.phase == "preparing" and not memory.queued:
-                self._refused(reason)
+            case on.PrepareRefused(reason, lasting) if memory.phase == "preparing" and not memory.queued:
+                self._refused(reason, lasting)
             case on.Launched(pid, started_us) if memory.process == "launching":
                 self._launched(pid, started_us if started_us is not None else self._now_us)
             case on.LaunchFailed(reason) if memory.process == "launching":
@@ -97,12 +97,15 @@ class Machine(Deeds):
                 memory.phase = "saving"
             case on.StopAsked() if memory.phase in ENDING:
                 memory.stop_asked = True
-            case on.Exited(code, signal, at_us, started_us) if memory.process != "none":
+            case on.Exited(code, signal, at_us, started_us, cause) if memory.process != "none":
                 self._end_run(at_us if at_us is not None else self._now_us, started_us)
-                self._ended(code, signal, f"ended with code {code}" if signal is None else f"ended by signal {signal}")
+                how = f"ended with code {code}" if signal is None else f"ended by signal {signal}"
+                self._ended(code, signal, cause or how)
             case on.KeeperLost(reason, alive_us, started_us) if memory.process != "none":
                 self._end_run(alive_us if alive_us is not None else self._now_us, started_us)
                 self._ended(None, None, reason)
+            case on.OutOfStorage(reason, at_once) if memory.process != "none":
+                self._out_of_storage(reason, at_once)
             case on.Elapsed(timer) if memory.deadlines_us.pop(timer, None) is not None:
                 self._elapsed(timer)
             case on.Adopted():
@@ -171,7 +174,7 @@ class Machine(Deeds):
         value = code if signal is None else -signal
         clean = value is not None and value in self.rules.clean_exit
         if memory.phase in ENDING:
-            told = what if memory.killed is None else f"killed {memory.killed}"
+            told = memory.cause or (what if memory.killed is None else f"killed {memory.killed}")
             self._record_exit(code, signal, clean or memory.killed is None, told)
             self._has_stopped(told)
         elif was_ready and clean:
@@ -190,7 +193,7 @@ class Machine(Deeds):
         if again and not self.rules.suspended:
             self._prepare()
             return
-        reason = SUSPENDED if self.rules.suspended else memory.killed and f"killed {memory.killed}"
+        reason = SUSPENDED if self.rules.suspended else memory.cause or (memory.killed and f"killed {memory.killed}")
         self._rest("stopped", reason)
         self._done(None)
 
@@ -208,8 +211,24 @@ class Machine(Deeds):
             self._rest("crashed", f"{told}; waits {delay:g} s after crash {count} of {rule.limit}")
             self._set("backoff", delay)
 
-    def _refused(self, reason: str) -> None:
-        if self.memory.order is not None:
+    def _out_of_storage(self, reason: str, at_once: bool) -> None:
+        memory = self.memory
+        if memory.phase in ("starting", "running", "restarting"):
+            self._failed(reason)
+            if at_once or memory.phase == "restarting":
+                memory.phase, memory.then_start = "stopping", False
+            else:
+                self._begin_stop("stopping")
+            memory.reason = memory.cause = reason
+        if at_once and memory.killed is None:
+            memory.killed, memory.then_start = "at once", False
+            memory.reason = memory.cause = reason
+            self._cancel("start", "stop")
+            if memory.process == "alive":
+                self._kill_now()
+
+    def _refused(self, reason: str, lasting: bool) -> None:
+        if self.memory.order is not None or lasting:
             self._rest("stopped", reason)
             self._failed(reason)
         else:  # nobody is there to read it: what is in the way may be gone the next time

@@ -53,8 +53,10 @@ class Memory(msgspec.Struct):
     """Ending: it is started again afterwards."""
     stop_asked: bool = False
     """Ending: the stop command or signal was delivered."""
-    killed: Literal["on request", "after the stop timed out"] | None = None
+    killed: Literal["on request", "after the stop timed out", "at once"] | None = None
     """Ending: it was killed, and why."""
+    cause: str | None = None
+    """Ending: what made it end, where nobody asked for it."""
     deadlines_us: dict[Timer, int] = {}
     """When each timer that runs elapses."""
     crashes_us: list[int] = []

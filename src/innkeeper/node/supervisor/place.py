@@ -80,6 +80,22 @@ def load_kept(place: ServerPlace) -> Kept | None:
     return _load(place.memory, Kept)
 
 
+def recall(place: ServerPlace) -> tuple[Kept, bool, bool]:
+    """Return what is remembered, whether its power intent is to be restored, and whether there was nothing.
+
+    Intents are restored after a boot of the host, and where the node stopped the game with itself.
+    """
+    kept = load_kept(place)
+    is_unknown = kept is None
+    if kept is None:
+        has_files = place.files.is_dir() and any(place.files.iterdir())
+        kept = Kept(machine=Memory(phase="stopped" if has_files else "created", installed=has_files))
+    this_boot = boot_id()
+    booted = kept.restore or kept.boot_id not in ("", this_boot)
+    kept.restore, kept.boot_id = False, this_boot
+    return kept, booted, is_unknown
+
+
 def load_desired(place: ServerPlace) -> DesiredServer | None:
     """Return what should be of the server, None where there is nothing or it is damaged (which is logged)."""
     return _load(place.desired, DesiredServer)

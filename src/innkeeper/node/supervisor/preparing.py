@@ -13,11 +13,15 @@ from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.contracts.installer import FolderError
 from innkeeper.contracts.runtime import ExecPlan, Launch, Limits, Runtime, RuntimeRefused
 from innkeeper.node.files.jail import Jail
+from innkeeper.node.java import ChooseJava, JavaRuntime, NoSuchJava, no_java
+from innkeeper.node.limits.storage import Storage
 from innkeeper.node.supervisor.access import ManagementAccess
 from innkeeper.node.supervisor.patterns import BadPattern, check
 from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.wire.messages import ConfigValue, ConfigWrite, DesiredServer
 
+HEAP_PERCENT = 70
+"""Of the memory that a server may use: a virtual machine needs the rest for code, threads and buffers."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 WriteConfig = Callable[[Jail, ConfigWrite], None]
@@ -25,7 +29,15 @@ WriteConfig = Callable[[Jail, ConfigWrite], None]
 
 
 class StartRefused(Exception):
-    """The server cannot be started as things are; the message says why, for people."""
+    """The server cannot be started as things are; the message says why, for people. `lasting`: nor later, by itself."""
+
+    lasting = False
+
+
+class OutOfStorage(StartRefused):
+    """Its files take more than they may."""
+
+    lasting = True
 
 
 def prepare(
@@ -37,12 +49,19 @@ def prepare(
     management: ManagementAccess | None = None,
     runtime: Runtime,
     write_config: WriteConfig,
+    choose_java: ChooseJava = no_java,
+    storage: Storage,
 ) -> ExecPlan:
     """Write config files and return how to execute the start `run_id`. Raises StartRefused."""
     try:
+        if (shortage := storage.shortage()) is not None:
+            raise OutOfStorage(shortage)
         check(desired.patterns)
+        java = _java(desired, choose_java)
         known = placeholders(desired, place, exports, management)
-        jail = jail_of(desired, place, runtime)
+        if java is not None:
+            known["java"] = str(java.program)
+        jail = jail_of(desired, place, runtime, storage)
         for write in desired.config:
             values, initial = _filled(write.values, known), _filled(write.initial, known)
             write_config(jail, ConfigWrite(path=write.path, format=write.format, values=values, initial=initial))
@@ -56,7 +75,7 @@ def prepare(
                 argv=[fill(word, known) for word in desired.argv],
                 environment={name: fill(value, known) for name, value in desired.environment.items()},
                 folder=place.files,
-                readable=[place.shared],
+                readable=[place.shared, *([java.home] if java is not None else [])],
                 hidden=[place.root.parent],
                 limits=limits_of(desired),
                 rows=desired.rows,
@@ -69,10 +88,20 @@ def prepare(
         raise StartRefused(f"its config could not be written: {error}") from error
 
 
-def jail_of(desired: DesiredServer, place: ServerPlace, runtime: Runtime) -> Jail:
+def _java(desired: DesiredServer, choose: ChooseJava) -> JavaRuntime | None:
+    """Return the Java that the command line asks for, None where it asks for none. Raises StartRefused."""
+    if not any("{java}" in word for word in (*desired.argv, *desired.environment.values())):
+        return None
+    try:
+        return choose(desired.java)
+    except NoSuchJava as error:
+        raise StartRefused(str(error)) from error
+
+
+def jail_of(desired: DesiredServer, place: ServerPlace, runtime: Runtime, storage: Storage) -> Jail:
     """Return the jail around the server's files."""
     owner = runtime.owner(desired.number)
-    return Jail(place.files, None if owner is None else (owner.uid, owner.gid))
+    return Jail(place.files, None if owner is None else (owner.uid, owner.gid), room=storage)
 
 
 def limits_of(desired: DesiredServer) -> Limits:
@@ -82,6 +111,7 @@ def limits_of(desired: DesiredServer) -> Limits:
         cpu_percent=desired.cpu_percent,
         processes=desired.processes,
         open_files=desired.open_files,
+        storage_mib=desired.disk_mib,
     )
 
 
@@ -95,6 +125,7 @@ def placeholders(
         known["port"] = str(desired.port)
     if desired.memory_mib is not None:
         known["memory_mib"] = str(desired.memory_mib)
+        known["heap_mib"] = str(max(1, desired.memory_mib * HEAP_PERCENT // 100))
     if management is not None:
         known |= {"management_port": str(management.port), "management_secret": management.secret}
     return known

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -27,7 +27,10 @@ from innkeeper.kit.clock import Clock, microseconds
 from innkeeper.kit.ids import uuid7
 from innkeeper.kit.tasks import TaskSet, in_thread
 from innkeeper.node.console.journal import JournalReader
+from innkeeper.node.files.jail import Jail
+from innkeeper.node.java import ChooseJava, no_java
 from innkeeper.node.keeper.client import KeeperError, LaunchFailed, NotRunning, Zygote
+from innkeeper.node.limits.storage import Storage
 from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
 from innkeeper.node.supervisor.access import ManagementAccess, choose_access
@@ -39,18 +42,11 @@ from innkeeper.node.supervisor.machine import Machine
 from innkeeper.node.supervisor.memory import Memory
 from innkeeper.node.supervisor.observing import observed
 from innkeeper.node.supervisor.patterns import BadPattern, Seen, Watcher
-from innkeeper.node.supervisor.place import (
-    Kept,
-    ServerPlace,
-    boot_id,
-    load_desired,
-    load_kept,
-    make_durable,
-    save,
-    write_private,
-)
+from innkeeper.node.supervisor.place import Kept, ServerPlace, load_desired, recall, save
 from innkeeper.node.supervisor.preparing import StartRefused, WriteConfig, jail_of, limits_of, prepare
 from innkeeper.node.supervisor.probing import probe
+from innkeeper.node.supervisor.saving import Saving
+from innkeeper.node.supervisor.turns import Slots
 from innkeeper.node.supervisor.works import Timers, Works
 from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, Patterns
 
@@ -58,18 +54,9 @@ __all__ = ["BadLine", "ServerRunner", "Slots"]
 
 log = structlog.get_logger(__name__)
 
-SAVE_EVERY_S = 1.0
 FOLLOW_AGAIN_S = 1.0
 REMOVE_PATIENCE = timedelta(seconds=30)
 RUNS_KEPT = 1000
-
-
-class Slots(Protocol):
-    """Turns to start, given out slowly after a boot of the host."""
-
-    async def acquire(self, order_key: int) -> None:
-        """Return when it is the turn; lower keys come first."""
-        ...
 
 
 class ServerRunner:
@@ -92,6 +79,8 @@ class ServerRunner:
         on_change: Callable[[ObservedServer], None],
         on_blocks: Callable[[UUID, list[Block]], None],
         seen_alive: Callable[[str], int | None] = lambda _: None,
+        choose_java: ChooseJava = no_java,
+        storage: Storage | None = None,
     ) -> None:
         """`seen_alive` tells when a run was noted to be alive, in µs since 1970, where that was while it ran."""
         self.uuid = uuid
@@ -101,6 +90,8 @@ class ServerRunner:
         self._queries = queries
         self._make_place = make_place
         self._write_config = write_config
+        self._choose_java = choose_java
+        self._storage = storage or Storage(Jail(place.files).usage)
         self._clock = clock
         self._slots = slots
         self._on_change = on_change
@@ -110,11 +101,10 @@ class ServerRunner:
         self._timers = Timers(self._happened)
         self._desired: DesiredServer | None = None
         self._kept = Kept()
-        self._saved = b""
+        self._saving = Saving(place.memory, lambda: self._kept)
         self._machine = Machine(on.Rules())
         self._plan: ExecPlan | None = None
         self._notes: list[str] = []
-        self._saving: asyncio.TimerHandle | None = None
         self._published: ObservedServer | None = None
         self._idle = asyncio.Event()
         self._adopted = False
@@ -183,7 +173,7 @@ class ServerRunner:
     def restore_at_next_start(self) -> None:
         """Have the next start of the node restore the intent to run, as after a boot of the host."""
         self._kept.restore = True
-        self._save()
+        self._saving.save()
 
     async def send_line(self, line: str) -> None:
         """Write one line to the game's console.
@@ -195,17 +185,24 @@ class ServerRunner:
             raise NotRunning("the server is not running")
         await self._keeping.send(data)
 
+    def note(self, text: str) -> None:
+        """Have something shown of the run under way that its administrator should know."""
+        self._notes = [*self._notes, text]
+        self._publish()
+
+    def out_of_storage(self, reason: str, *, at_once: bool) -> None:
+        """Have the game stopped, or killed `at_once`, and not started again: its files take more than they may."""
+        self._happened(on.OutOfStorage(reason, at_once))
+
     async def close(self) -> None:
         """Let go of everything but the game, which goes on."""
         self._closed = True
         self._timers.clear()
         await self._works.aclose()
         await self._keeping.close()
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
+        self._saving.call_off()
         if self._adopted and self._place.root.is_dir():
-            self._save()
+            self._saving.save()
 
     def runs_told(self, run_ids: frozenset[str]) -> None:
         """Forget runs of which the panel has acknowledged the end."""
@@ -238,6 +235,8 @@ class ServerRunner:
         if self._closed:
             return
         for event in events:
+            if isinstance(event, on.Exited) and event.cause is not None:
+                self._storage.doubt()
             before = (self._memory.process, len(self._memory.runs))
             commands = self._machine.receive(event, self._now_us())
             self._bound_runs()
@@ -246,9 +245,9 @@ class ServerRunner:
                 self._idle.set()
             else:
                 self._idle.clear()
-            self._save()
+            self._saving.save()
             if before != (self._memory.process, len(self._memory.runs)):
-                self._works.start("sync", self._sync)
+                self._works.start("sync", self._saving.make_durable)
             for command in commands:
                 self._perform(command)
         self._look_for_readiness()
@@ -291,7 +290,7 @@ class ServerRunner:
             await install(
                 desired,
                 place=self._place,
-                jail=jail_of(desired, self._place, self._runtime),
+                jail=jail_of(desired, self._place, self._runtime, self._storage),
                 installers=self._installers,
                 make_place=self._make_place,
                 progressed=lambda step, fraction: self._happened(on.InstallProgressed(step, fraction)),
@@ -310,7 +309,7 @@ class ServerRunner:
     async def _prepare(self) -> None:
         run_id = uuid7().hex
         self._kept.management = await in_thread(choose_access) if self._wanted().management else None
-        self._save()
+        self._saving.save()
         try:
             self._plan = await in_thread(
                 prepare,
@@ -321,9 +320,11 @@ class ServerRunner:
                 management=self._kept.management,
                 runtime=self._runtime,
                 write_config=self._write_config,
+                choose_java=self._choose_java,
+                storage=self._storage,
             )
         except StartRefused as error:
-            self._happened(on.PrepareRefused(str(error)))
+            self._happened(on.PrepareRefused(str(error), error.lasting))
         else:
             self._happened(on.Prepared(run_id))
 
@@ -337,7 +338,7 @@ class ServerRunner:
         except LaunchFailed as error:
             self._happened(on.LaunchFailed(str(error)))
             return
-        self._notes = [*self._shortcomings(desired), *self._keeping.notes]
+        self._notes = [*self._runtime.shortcomings(limits_of(desired)), *self._keeping.notes]
         self._happened(launched)
         self._works.start("follow", self._follow)
 
@@ -382,7 +383,8 @@ class ServerRunner:
         )
 
     def _heard(self) -> None:
-        self._save_soon()
+        if not self._closed:
+            self._saving.save_soon()
         self._publish()
 
     def _seen(self, found: Seen) -> None:
@@ -400,16 +402,8 @@ class ServerRunner:
     async def _adopt(self) -> None:
         if self._adopted:
             return
-        kept = await in_thread(load_kept, self._place)
+        kept, booted, is_unknown = await in_thread(recall, self._place)
         desired = await in_thread(load_desired, self._place)
-        has_files = await in_thread(lambda: self._place.files.is_dir() and any(self._place.files.iterdir()))
-        is_unknown = kept is None
-        if kept is None:
-            kept = Kept(machine=Memory(phase="stopped" if has_files else "created", installed=has_files))
-        this_boot = boot_id()
-        booted = kept.restore or kept.boot_id not in ("", this_boot)
-        kept.restore = False
-        kept.boot_id = this_boot
         self._kept = kept
         self._machine = Machine(on.Rules.of(desired) if desired is not None else on.Rules(), kept.machine)
         self._listener = self._make_listener()
@@ -432,7 +426,8 @@ class ServerRunner:
         self._happened(*((forgotten,) if forgotten is not None else ()), event)
         if isinstance(event, on.Adopted):
             await self._listener.catch_up(self._keeping.next_seq)
-            self._notes = [*(self._shortcomings(desired) if desired is not None else []), *self._keeping.notes]
+            short = self._runtime.shortcomings(limits_of(desired)) if desired is not None else []
+            self._notes = [*short, *self._keeping.notes]
             self._works.start("follow", self._follow)
         self._publish()
 
@@ -452,12 +447,9 @@ class ServerRunner:
             raise RuntimeError("nobody has said yet what the server should be")
         return self._desired
 
-    def _shortcomings(self, desired: DesiredServer) -> list[str]:
-        return self._runtime.shortcomings(limits_of(desired))
-
     def _delete(self) -> None:
         if self._place.files.is_dir() and self._desired is not None:
-            jail_of(self._desired, self._place, self._runtime).clear()
+            jail_of(self._desired, self._place, self._runtime, self._storage).clear()
         if self._place.root.is_dir():
             shutil.rmtree(self._place.root)
 
@@ -473,28 +465,11 @@ class ServerRunner:
             self._published = seen
             self._on_change(seen)
 
-    def _save(self) -> None:
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
-        content = msgspec.json.encode(self._kept)
-        if content != self._saved:
-            # Not synced here: of what must outlast a power cut (births and ends of runs) `_sync` makes sure.
-            write_private(self._place.memory, content)
-            self._saved = content
-
-    async def _sync(self) -> None:
-        await in_thread(make_durable, self._place.memory)
-
     def _bound_runs(self) -> None:
         runs = self._memory.runs
         if len(runs) > RUNS_KEPT:
             log.error("server.runs.dropped", server=self._label, runs=[run.run_id for run in runs[:-RUNS_KEPT]])
             self._memory.runs = runs[-RUNS_KEPT:]
-
-    def _save_soon(self) -> None:
-        if self._saving is None and not self._closed:
-            self._saving = asyncio.get_running_loop().call_later(SAVE_EVERY_S, self._save)
 
     def _now_us(self) -> int:
         return microseconds(self._clock.now())

@@ -23,6 +23,8 @@ class Works:
         self._label = label
         self._happened = happened
         self._under_way: dict[str, asyncio.Task[Any]] = {}
+        self._given_up: dict[asyncio.Task[Any], str] = {}
+        """What was cancelled and has not ended yet: an installation may have to wait for what it executes."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._under_way
@@ -33,11 +35,17 @@ class Works:
         do_it: Callable[[], Coroutine[Any, Any, None]],
         failed: Callable[[str], on.Event] | None = None,
     ) -> None:
-        """Begin a work, in the place of an earlier one of that name; `failed` makes an event of what broke it."""
+        """Begin a work, in the place of an earlier one of that name, and not before that has ended.
+
+        `failed` makes an event of what broke it.
+        """
         self.cancel(name)
+        earlier = [task for task, known in self._given_up.items() if known == name]
 
         async def work() -> None:
             try:
+                if earlier:
+                    await asyncio.wait(earlier)
                 await do_it()
             except Exception as error:
                 # Whatever is broken, the order behind it must end.
@@ -54,15 +62,17 @@ class Works:
         """Give up the work of that name, if one is under way."""
         task = self._under_way.pop(name, None)
         if task is not None and task is not asyncio.current_task():
+            self._given_up[task] = name
+            task.add_done_callback(self._given_up.pop)
             task.cancel()
 
     async def aclose(self) -> None:
         """Give up all of them but the one that asks for it; return once they have ended."""
-        works = [task for task in self._under_way.values() if task is not asyncio.current_task()]
-        for task in works:
-            task.cancel()
-        if works:
-            await asyncio.wait(works)
+        asking = asyncio.current_task()
+        for name in [name for name, task in self._under_way.items() if task is not asking]:
+            self.cancel(name)
+        if ending := [task for task in self._given_up if task is not asking]:
+            await asyncio.wait(ending)
 
 
 class Timers:

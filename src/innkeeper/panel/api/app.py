@@ -17,17 +17,19 @@ from innkeeper.panel.api.routes import (
     billing,
     configs,
     console,
+    deleted,
     files,
     insights,
     installation,
     management,
     players,
     roles,
+    selling,
     servers,
     sessions,
 )
 from innkeeper.panel.api.servers_view import ServerViews
-from innkeeper.panel.api.streams import Streams
+from innkeeper.panel.api.streams import MAX_STREAMS, Streams
 from innkeeper.panel.api.tickets import Tickets
 from innkeeper.panel.api.versions import own_version
 from innkeeper.panel.api.watching import Watching
@@ -40,6 +42,7 @@ _NOUNS: Any = (
     accounts,
     roles,
     servers,
+    deleted,
     console,
     players,
     files,
@@ -47,16 +50,17 @@ _NOUNS: Any = (
     insights,
     management,
     billing,
+    selling,
     installation,
 )
 HANDLERS: list[ControllerRouterHandler] = [handler for noun in _NOUNS for handler in noun.HANDLERS]
 
 
-def api_application(product: Product) -> Litestar:
+def api_application(product: Product, *, most_streams: int = MAX_STREAMS) -> Litestar:
     """Return the API over `product`; its paths are whole, the prefix included."""
     views = ServerViews(product)
     tickets = Tickets(product.authority, product.clock, product.secret)
-    streams = Streams(product, views)
+    streams = Streams(product, views, most=most_streams)
     parts = {"server_views": views, "tickets": tickets, "streams": streams, "watching": Watching(product, streams)}
     application = ApiApplication(
         route_handlers=[Router(PREFIX, route_handlers=HANDLERS), *reference_routes(HANDLERS, own_version())],

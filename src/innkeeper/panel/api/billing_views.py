@@ -1,4 +1,4 @@
-"""What the API shows of credits. Amounts are whole micro-credits: 1 credit is 1,000,000."""
+"""What the API shows of credits and money. Amounts are whole millionths: 1 credit, or 1 dollar, is 1,000,000."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,15 +6,62 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.core.billing.model import Entry, Payer, PoolStanding, Price, Stake, Transaction, TransactionKind
+from innkeeper.core.billing.rental_model import BillingType, RentalStanding
 from innkeeper.panel.api.views import AccountRef, account_ref, server_uuid
 from innkeeper.panel.product import Product
 
 
+class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in an account's wallet for one currency."""
+
+    currency: str
+    """ISO 4217."""
+    amount_micro: int
+
+
 class WalletView(msgspec.Struct, frozen=True, kw_only=True):
-    """The credits of one account."""
+    """What one account has."""
 
     account: AccountRef | None
     balance_micro: int
+    """Its credits."""
+    balances: list[BalanceView]
+    """Its money, in every currency that it ever had some of."""
+
+
+class BillingView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the house charges for servers that are rented."""
+
+    charging: bool
+    """False: prices are shown, nothing is charged, and nothing is refused for want of credit."""
+    charging_since: datetime | None
+    currency: str
+    """Of accounts that chose none; ISO 4217."""
+
+
+class RentalView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server with a plan costs, and how that stands. Amounts are millionths of the currency."""
+
+    plan: str
+    billing_type: BillingType
+    currency: str
+    """That of its deploy."""
+    account: AccountRef | None
+    """Who pays."""
+    hourly_micro: int
+    """For each hour that begins, as prices are now."""
+    monthly_micro: int
+    """For a month; the hours of a calendar month (UTC) cost no more."""
+    charging: bool
+    paid_until: datetime | None
+    """Null: nothing was charged yet."""
+    next_at: datetime | None
+    """When the next hour or month begins and is charged; null: none is."""
+    next_micro: int
+    spent_this_month_micro: int
+    """For hours that began in this calendar month."""
+    unpaid_since: datetime | None
+    """Since when it is locked because the next period cannot be paid."""
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +90,8 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     kind: TransactionKind
     amount_micro: int
     """Above zero: it came in."""
+    currency: str | None
+    """Null: credits."""
     text: str
     account: AccountRef | None
     """Whose wallet or stake it is."""
@@ -91,6 +140,34 @@ class BooksView(msgspec.Struct, frozen=True):
     faults: list[str]
 
 
+def billing(product: Product) -> BillingView:
+    """Return how the house charges."""
+    return BillingView(
+        charging=product.rentals.is_charging,
+        charging_since=product.rentals.charging_since,
+        currency=product.billing.currency,
+    )
+
+
+def rental(product: Product, standing: RentalStanding) -> RentalView:
+    """Return how a server is rented."""
+    item, rate = standing.rental, standing.rate
+    return RentalView(
+        plan=item.plan,
+        billing_type=item.billing_type,
+        currency=item.currency,
+        account=account_ref(product, item.account_id),
+        hourly_micro=rate.hourly if rate is not None else 0,
+        monthly_micro=rate.monthly if rate is not None else 0,
+        charging=standing.is_charged,
+        paid_until=item.term.paid_until if item.term is not None else None,
+        next_at=standing.next_at,
+        next_micro=standing.next_amount,
+        spent_this_month_micro=standing.spent_this_month,
+        unpaid_since=item.unpaid_since if standing.is_charged else None,
+    )
+
+
 def price(item: Price | None) -> PriceView:
     """Return a price; None: it was free from the beginning."""
     return PriceView(amount_micro=item.amount if item else 0, since=item.at if item else None)
@@ -108,6 +185,7 @@ def entry(product: Product, item: Entry) -> EntryView:
         at=item.at,
         kind=item.kind,
         amount_micro=item.amount,
+        currency=item.ledger.currency,
         text=item.text,
         account=account_ref(product, item.ledger.account_id),
         by=account_ref(product, item.actor_id),

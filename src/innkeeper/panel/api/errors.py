@@ -40,6 +40,7 @@ from innkeeper.core.files.errors import FileIsTooLarge, NoSpaceLeft
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.pages import BadCursor
 from innkeeper.panel.http.bodies import BodyIsInvalid, BodyIsTooLarge
+from innkeeper.panel.http.rates import TooManyRequests
 
 log = get_logger(__name__)
 
@@ -68,6 +69,7 @@ STATUSES: dict[type[CoreError], int] = {
     Exhausted: 409,
     TooManySignIns: 429,
     TooManyCommands: 429,
+    TooManyRequests: 429,
     BodyIsTooLarge: 413,
     FileIsTooLarge: 413,
     NoSpaceLeft: 507,

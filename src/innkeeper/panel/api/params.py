@@ -5,7 +5,7 @@ numbers without end).
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,10 +29,17 @@ Permissions = Annotated[list[Line], Meta(max_length=200)]
 Whole = Annotated[int, Meta(ge=0, le=1 << 30)]
 
 Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=500, description="Where the last page ended.")]
+Currency = Annotated[
+    str | None,
+    QueryParameter(name="currency", pattern="^[A-Z]{3}$", description="Its wallet; else that for credits."),
+]
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
 Wait = Annotated[
     float | None,
     QueryParameter(name="wait", ge=0, le=MAX_WAIT_S, description="Seconds to wait for the operation's end."),
+]
+Purge = Annotated[
+    bool, QueryParameter(name="purge", description="Do not keep the server for a while: delete its files.")
 ]
 FilePath = Annotated[
     str,
@@ -62,17 +69,35 @@ class CreateAccount(msgspec.Struct, frozen=True, kw_only=True):
     password: Password
     email: Annotated[str, Meta(max_length=254)] = ""
     superuser: bool = False
+    given_name: Line = ""
+    family_name: Line = ""
+    country: Line = ""
+    """ISO 3166-1 alpha-2."""
+    currency: Line = ""
+    """ISO 4217; empty: the house's."""
+    referral: Line = ""
+    """The referral token of the account that brought this one."""
+    most_servers: Whole | None = None
+    """How many servers it may own; null: as many as the house allows."""
 
 
 class ChangeAccount(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be changed of an account."""
 
     email: Annotated[str, Meta(max_length=254)] | None = None
+    given_name: Line | None = None
+    family_name: Line | None = None
+    country: Line | None = None
+    """ISO 3166-1 alpha-2; empty: not told."""
+    currency: Line | None = None
+    """ISO 4217; empty: the house's."""
     password: Password | None = None
     current_password: Password | None = None
     """Needed to change one's own password."""
     superuser: bool | None = None
     disabled: bool | None = None
+    most_servers: Whole | UnsetType | None = UNSET
+    """How many servers it may own; null: as many as the house allows. Nobody says that for themselves."""
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +178,14 @@ class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
     idle_stop_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
     """Stop it after so long without players; null: never."""
     node: UUID | None = None
+    region: Line | None = None
+    """Null: any that is offered."""
+    plan: Line | None = None
+    """Its resources are those of the plan; `limits` must then be left out."""
+    billing_type: Literal["hourly", "monthly"] = "hourly"
+    """How its plan is paid for."""
+    addons: Annotated[dict[str, Line | None], Meta(max_length=50)] = {}
+    """Further runtimes by name, each with a version or alias; null: its default."""
     owner: UUID | None = None
     start: bool = False
     """Start it once it is installed."""
@@ -173,6 +206,10 @@ class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
             autostart=self.autostart,
             idle_stop_minutes=self.idle_stop_minutes,
             node=self.node,
+            region=self.region,
+            plan=self.plan,
+            billing_type=self.billing_type,
+            addons=self.addons,
             owner=self.owner,
             start=self.start,
         )
@@ -253,6 +290,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 Micro = Annotated[int, Meta(ge=-(10**15), le=10**15)]
 """Credits as whole micro-credits: 1 credit is 1,000,000."""
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217."""
 Key = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -269,6 +308,15 @@ class GiveCredits(msgspec.Struct, frozen=True, kw_only=True):
     amount_micro: Micro
     text: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
     key: Key | None = None
+    currency: CurrencyCode | None = None
+    """Money in this currency instead, in millionths."""
+
+
+class ChangeBilling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether rented servers are charged for, and in which currency, where an account chose none."""
+
+    charging: bool | UnsetType = UNSET
+    currency: CurrencyCode | UnsetType = UNSET
 
 
 class SetPrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -310,3 +358,8 @@ class ChangeNode(msgspec.Struct, frozen=True, kw_only=True):
     public_host: Host | None = None
     first_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     last_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    region: Line | None = None
+    memory_mib: Whole | UnsetType | None = UNSET
+    """Promised to its servers at most; null: what its host has, to those with a plan."""
+    disk_mib: Whole | UnsetType | None = UNSET
+    most_servers: Whole | UnsetType | None = UNSET

@@ -8,9 +8,7 @@ asked again whenever any right changes, and when the key ends.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -19,7 +17,6 @@ from litestar.exceptions import WebSocketException
 
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.console.errors import TooManyStreams
 from innkeeper.core.console.hub import RingBlock, Subscription
 from innkeeper.core.console.model import Block
 from innkeeper.core.errors import CoreError
@@ -31,6 +28,7 @@ from innkeeper.kit.tasks import TaskSet
 from innkeeper.panel.api.door import REFUSED, refusal
 from innkeeper.panel.api.errors import FrameIsInvalid, TooManyCommands, body_of, status_of
 from innkeeper.panel.api.servers_view import ServerViews
+from innkeeper.panel.http.bounds import Allowance, Places
 from innkeeper.panel.http.frames import send_frames, text_frame
 from innkeeper.panel.product import Product
 
@@ -94,38 +92,20 @@ class _OfOneServer(Listener[Record]):
             super().put(value)
 
 
-class _Budget:
-    """So many at once, and so many a second from then on."""
-
-    def __init__(self, product: Product) -> None:
-        self._clock = product.clock
-        self._left = float(COMMAND_BURST)
-        self._at = self._clock.monotonic()
-
-    def spend(self) -> None:
-        """Take one; raise TooManyCommands."""
-        now = self._clock.monotonic()
-        self._left = min(COMMAND_BURST, self._left + (now - self._at) * COMMANDS_PER_S)
-        self._at = now
-        if self._left < 1:
-            raise TooManyCommands(retry_after_s=1)
-        self._left -= 1
-
-
 class Streams:
     """Opens console streams, so many an account."""
 
-    def __init__(self, product: Product, views: ServerViews) -> None:
+    def __init__(self, product: Product, views: ServerViews, *, most: int = MAX_STREAMS) -> None:
         self._product = product
         self._views = views
-        self._open: Counter[int] = Counter()
+        self.places = Places(most)
 
     async def serve(
         self, socket: WebSocket[Any, Any, Any], actor: Actor, record: Record, resume_from: int | None, tail: int
     ) -> None:
         """Serve one stream to its end."""
         try:
-            with self.place(actor):
+            with self.places.place(actor):
                 subscription = self._product.console.follow(actor, record, resume_from=resume_from, tail=tail)
                 async with subscription:
                     await socket.accept()
@@ -136,20 +116,6 @@ class Streams:
             await close_refused(socket, error)
         except (WebSocketException, OSError) as error:  # the client has gone while something was sent
             log.debug("api.stream.broken_off", server=str(record.server.uuid), error=str(error))
-
-    @contextmanager
-    def place(self, actor: Actor) -> Iterator[None]:
-        """Count a stream among those that the account has open; raise TooManyStreams."""
-        account = actor.account.id
-        if self._open[account] >= MAX_STREAMS:
-            raise TooManyStreams(limit=MAX_STREAMS)
-        self._open[account] += 1
-        try:
-            yield
-        finally:
-            self._open[account] -= 1
-            if not self._open[account]:
-                del self._open[account]
 
 
 async def until_one_ends(stream: str, **parts: Awaitable[None]) -> None:
@@ -261,7 +227,7 @@ class _Stream:
         self._product.directory.reach(self._actor, record, ServerPermission.CONSOLE_READ)
 
     async def _commands(self) -> None:
-        budget = _Budget(self._product)
+        allowance = Allowance(self._product.clock, burst=COMMAND_BURST, per_s=COMMANDS_PER_S)
         while True:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
@@ -269,7 +235,8 @@ class _Stream:
             message: Any = event.get("text") or event.get("bytes") or ""
             said: CommandFrame | None = None
             try:
-                budget.spend()
+                if allowance.try_take():
+                    raise TooManyCommands(retry_after_s=1)
                 if len(message) > MAX_MESSAGE:
                     raise FrameIsInvalid("The message is too long.", limit_bytes=MAX_MESSAGE)
                 said = _parse(message)

@@ -13,9 +13,8 @@ import msgspec
 from innkeeper.core.access.model import ApiKey, Grant, Role, Via
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.activity.model import Activity
-from innkeeper.core.catalog.model import Package, Port, Property, Resources
 from innkeeper.core.files.model import FileEntry
-from innkeeper.core.nodes.model import Node, NodeFacts
+from innkeeper.core.nodes.model import Commitment, Node, NodeFacts
 from innkeeper.core.operations.model import Operation, OperationState, Verb
 from innkeeper.core.servers.errors import NoSuchServer
 from innkeeper.core.servers.lifecycle import State
@@ -55,6 +54,16 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     email_verified: bool
     superuser: bool
     disabled: bool
+    given_name: str
+    family_name: str
+    country: str
+    """ISO 3166-1 alpha-2; empty: not told."""
+    currency: str
+    """ISO 4217; empty: the house's."""
+    referral_token: str
+    """What others name to say that this account brought them."""
+    most_servers: int | None
+    """How many servers it may own; null: as many as the house allows, and a superuser any number."""
     created_at: datetime
 
 
@@ -137,6 +146,12 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     package: str
     runtime: str
     version: str
+    addons: dict[str, str]
+    """Further runtimes by name, each with its version."""
+    plan: str | None
+    """What it was sold as; null: it has the limits that somebody gave it."""
+    billing_type: Literal["hourly", "monthly"] | None
+    region: str
     properties: dict[str, PropertyValue] | None
     """Null without `settings.write`: they may hold secrets."""
     address: str
@@ -163,6 +178,8 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     ready_at: datetime | None
     last_exit: LastExit | None
+    notes: list[str]
+    """What of its limits and isolation its node could not give it, and what befell the run under way, for people."""
     players: PlayersView
     usage: Usage | None
     """Null without `metrics.read` or while nothing is known."""
@@ -255,32 +272,6 @@ class TicketView(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
-class RuntimeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One program that can run a game."""
-
-    name: str
-    title: str
-    description: str
-    default: bool
-    requires: list[str]
-    """Tools that a node must have for it."""
-    versions: list[str]
-    aliases: dict[str, str]
-
-
-class PackageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A game that can be installed."""
-
-    name: str
-    title: str
-    description: str
-    category: str
-    resources: Resources
-    runtimes: list[RuntimeView]
-    ports: list[Port]
-    properties: list[Property]
-
-
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """A host that runs game servers."""
 
@@ -290,6 +281,13 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     public_host: str
     first_port: int
     last_port: int
+    region: str
+    memory_mib: int | None
+    """Promised to its servers at most; null: what its host has, to those with a plan."""
+    disk_mib: int | None
+    most_servers: int | None
+    promised: Commitment
+    """What its servers have been promised, those that are deleted but kept included."""
     online: bool
     servers: int
     facts: NodeFacts
@@ -330,6 +328,12 @@ def account(item: Account) -> AccountView:
         email_verified=item.email_verified,
         superuser=item.superuser,
         disabled=item.disabled,
+        given_name=item.given_name,
+        family_name=item.family_name,
+        country=item.country,
+        currency=item.currency,
+        referral_token=item.referral_token,
+        most_servers=item.most_servers,
         created_at=item.created_at,
     )
 
@@ -411,32 +415,6 @@ def activity(product: Product, item: Activity, *, with_address: bool) -> Activit
     )
 
 
-def package(item: Package) -> PackageView:
-    """Return a package without how it is installed and run."""
-    runtimes = [
-        RuntimeView(
-            name=runtime.name,
-            title=runtime.title,
-            description=runtime.description,
-            default=runtime.default,
-            requires=list(runtime.requires),
-            versions=list(runtime.versions),
-            aliases=runtime.aliases,
-        )
-        for runtime in item.runtimes
-    ]
-    return PackageView(
-        name=item.name,
-        title=item.title,
-        description=item.description,
-        category=item.category,
-        resources=item.resources,
-        runtimes=runtimes,
-        ports=list(item.ports),
-        properties=list(item.properties),
-    )
-
-
 def node(product: Product, item: Node) -> NodeView:
     """Return a node and whether it is there."""
     return NodeView(
@@ -446,6 +424,11 @@ def node(product: Product, item: Node) -> NodeView:
         public_host=item.public_host,
         first_port=item.first_port,
         last_port=item.last_port,
+        region=item.region,
+        memory_mib=item.memory_mib,
+        disk_mib=item.disk_mib,
+        most_servers=item.most_servers,
+        promised=product.nodes.promised(item.id),
         online=product.nodes.is_online(item.id),
         servers=sum(1 for record in product.directory.present() if record.server.node_id == item.id),
         facts=item.facts,

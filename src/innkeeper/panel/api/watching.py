@@ -79,7 +79,7 @@ class Watching:
         frame: Callable[[T], dict[str, Any]],
     ) -> None:
         try:
-            with self._streams.place(actor):
+            with self._streams.places.place(actor):
                 async with following as followed:
                     await socket.accept()
                     await _tell(socket, {"type": "ready", "server": record.server.uuid})

@@ -28,6 +28,7 @@ h1 { font-size: 2.2rem; margin-bottom: .2rem } code { background: #eee9df; paddi
 <ul>
 <li><a href="/api/innkeeper/v1/docs">Its own API, to read and to try</a></li>
 <li>exaroton clients: base address <code>/v1</code></li>
+<li>ServerFlex clients: base address <code>/1.0</code></li>
 <li>On a terminal: <code>innkeeper servers ls</code></li>
 </ul>
 </body>

@@ -26,7 +26,9 @@ def of(package: Package, **given: Any) -> Server:
     values = CATALOG.check_properties(
         package, {name.replace("_", "-"): value for name, value in given.items()}, current=None
     )
-    return a_server(1, 1, package=package.name, runtime=runtime.name, version=version, properties=values)
+    return a_server(
+        1, 1, package=package.name, runtime=runtime.name, version=version, addons={}, releases={}, properties=values
+    )
 
 
 # -- choosing -------------------------------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ def test_what_there_is_not_is_refused_by_name() -> None:
     with pytest.raises(NoSuchPackage):
         CATALOG.get("doom")
     with pytest.raises(NoSuchRuntime):
-        CATALOG.choose(MINECRAFT, "paper", None)
+        CATALOG.choose(MINECRAFT, "bukkit", None)
     with pytest.raises(NoSuchVersion) as refused:
         CATALOG.choose(MINECRAFT, None, "0.1")
     assert refused.value.data["versions"] == list(MINECRAFT.runtimes[0].versions)
@@ -149,7 +151,7 @@ def test_what_belongs_to_the_creation_cannot_change_but_may_be_said_again() -> N
 
 def test_minecrafts_blueprint_is_filled_but_for_what_only_the_node_knows() -> None:
     blueprint = CATALOG.blueprint(of(MINECRAFT, motd="{port} {{ }} {properties.gamemode}"))
-    assert blueprint.argv == ["node", "--max-old-space-size={memory_mib}", "{shared:flying-squid}/server.js", "1.21.4"]
+    assert blueprint.argv == ["node", "--max-old-space-size={heap_mib}", "{shared:flying-squid}/server.js", "1.21.4"]
     assert blueprint.environment == {"NODE_ENV": "production"}
     assert (blueprint.stop.command, blueprint.start.ready_when, blueprint.query) == (
         "stop",
@@ -249,7 +251,7 @@ def test_what_the_package_says_of_a_key_goes_before_the_property() -> None:
         properties=(item,),
         config_files=(file,),
     )
-    server = a_server(1, 1, package="p", runtime="r", version="", properties={"motd": "mine"})
+    server = a_server(1, 1, package="p", runtime="r", version="", addons={}, releases={}, properties={"motd": "mine"})
     [config] = Catalog([package]).blueprint(server).config
     assert config.initial == {"motd": "fixed"}
 

@@ -16,7 +16,7 @@ STAMP = "November 21st 2026, 19:48:17 [INFO]: "
 
 def custom(**given: str) -> Server:
     values = CATALOG.check_properties(CUSTOM, {"command": "true", **given}, current=None)
-    return a_server(1, 1, package="custom", runtime="custom", version="", properties=values)
+    return a_server(1, 1, package="custom", runtime="custom", version="", addons={}, releases={}, properties=values)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_no_key_of_a_config_file_is_described_by_a_property_and_an_option() -> N
 def test_a_node_is_told_only_of_files_in_which_something_is_to_be_written() -> None:
     assert CATALOG.blueprint(custom()).config == []
     values = CATALOG.check_properties(MINECRAFT, {}, current=None)
-    server = a_server(1, 1, package="minecraft", runtime="flying-squid", version="1.21.4", properties=values)
+    server = a_server(
+        1, 1, package="minecraft", runtime="flying-squid", version="1.21.4", addons={}, releases={}, properties=values
+    )
     [file] = CATALOG.blueprint(server).config
     assert (file.path, file.options) == ("server.properties", ())
     assert file.initial["max-players"] == 20

@@ -154,7 +154,36 @@ async def test_suspending_twice_changes_nothing(house: House) -> None:
     root, servers = house.actor(house.root), house.product.servers
     server = await house.server()
     first = await servers.suspend(root, server, "unpaid")
-    assert await servers.suspend(root, server, "other") == first
+    assert await servers.suspend(root, server, "unpaid") == first
+
+
+async def test_whoever_suspends_what_is_suspended_gives_the_reason_anew_but_not_the_house(house: House) -> None:
+    root, servers = house.actor(house.root), house.product.servers
+    server = await house.server()
+    await servers.lock(server, "billing")
+    assert (await servers.suspend(root, server, "maintenance")).suspended_reason == "maintenance"
+    assert (await servers.lock(server, "billing")).suspended_reason == "maintenance"
+    assert (await servers.unlock(server, "billing")).suspended
+    assert not (await servers.unsuspend(root, server)).suspended
+
+
+async def test_what_is_suspended_while_it_is_installed_does_not_start_then(house: House) -> None:
+    root, servers = house.actor(house.root), house.product.servers
+    house.gateway.obeys = False
+    server = await house.server(start=True)
+    await servers.lock(server, "billing")
+    house.gateway.obeys = True
+    await house.gateway.carry_out(server.server.uuid)
+    await house.settle()
+    assert house.now(server).live.state is State.STOPPED
+    assert house.gateway.desired[server.server.uuid].server.power == "off"
+    await servers.unlock(server, "billing")
+    await house.settle()
+    assert house.now(server).live.state is State.STOPPED
+    assert [one.verb for one in (await house.product.operations.of_server(server.server.id, None, 9)).items] == [
+        "install"
+    ]
+    await servers.start(root, server)
 
 
 async def test_an_owner_does_not_lift_a_suspension(house: House) -> None:

@@ -239,6 +239,18 @@ async def test_taking_a_limit_back_leaves_the_memory_that_the_game_needs(house: 
     assert changed.limits == Limits(memory_mib=512)
 
 
+async def test_nobody_gives_a_server_less_memory_than_its_runtime_needs(house: House) -> None:
+    root, packages = house.actor(house.root), house.product.catalog
+    least = packages.get("minecraft").resources_of("flying-squid").minimum_memory_mib
+    wanted = draft(package="minecraft", properties={}, limits=Limits(memory_mib=least - 1))
+    with pytest.raises(LimitIsInvalid, match=f"at least {least}"):
+        await house.product.servers.create(root, wanted)
+    server = await house.server(package="minecraft", limits=Limits(memory_mib=least))
+    with pytest.raises(LimitIsInvalid, match=f"at least {least}"):
+        await house.product.servers.change(root, server, ServerChanges(limits=Limits(memory_mib=least - 1)))
+    assert house.now(server).server.limits == Limits(memory_mib=least)
+
+
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [

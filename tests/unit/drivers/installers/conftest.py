@@ -2,15 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from innkeeper.contracts.installer import InstallFailed, Place
+from innkeeper.contracts.runtime import ExecPlan
 from innkeeper.node.files.imports import ImportRoots
 from innkeeper.node.files.jail import Jail
-from innkeeper.node.installs.process import CommandRunner
+from innkeeper.node.installs.process import CommandRunner, PlanCommand, ServerCommandRunner
 
 
 @dataclass
@@ -53,6 +55,17 @@ def _tool(name: str) -> Path:
     return Path(found)
 
 
+def _plan(folder: Path) -> PlanCommand:
+    """Say how a command is executed where there are no users to give."""
+
+    def plan(argv: Sequence[str], environment: Mapping[str, str]) -> ExecPlan:
+        return ExecPlan(
+            argv=list(argv), env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment}, cwd=str(folder)
+        )
+
+    return plan
+
+
 def make_site(base: Path) -> Site:
     """Make a site with folders of its own beneath `base`."""
     for name in ("server", "uploads", "imports", "shared"):
@@ -71,6 +84,8 @@ def make_site(base: Path) -> Site:
         run=CommandRunner(report, os.environ),
         report=report,
         tool=_tool,
+        home=base / "server",
+        as_server=ServerCommandRunner(report, os.environ, "", _plan(base / "server")),
         export=exports.__setitem__,
     )
     return Site(base, place, reports, exports)

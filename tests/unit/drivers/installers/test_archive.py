@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from innkeeper.contracts.installer import InstallFailed, Place
+from innkeeper.drivers.fetching.store import Downloads
 from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
 from tests.unit.drivers.installers.conftest import Site
 
@@ -63,7 +64,7 @@ def make_zip(*entries: tuple[str, bytes] | tuple[str, bytes, int], method: int =
 
 async def unpack(site: Site, archive: bytes, **step: Any) -> None:
     (site.uploads / "a").write_bytes(archive)
-    await ArchiveInstaller().install({"uses": "archive", "upload": "a", **step}, site.place)
+    await ArchiveInstaller(Downloads()).install({"uses": "archive", "upload": "a", **step}, site.place)
 
 
 CONTENT = (("server.jar", b"jar" * 1000), ("config/a.yml", b"a: 1"), ("config/b.yml", b"b: 2"))
@@ -298,21 +299,21 @@ async def test_a_conflict_with_what_is_there_moves_nothing(site: Site) -> None:
 async def test_a_step_that_makes_no_sense_or_reaches_too_far_is_refused(site: Site, step: dict[str, Any]) -> None:
     (site.uploads / "a").write_bytes(make_zip(*CONTENT))
     with pytest.raises(Exception) as caught:
-        await ArchiveInstaller().install({"uses": "archive", **step}, site.place)
+        await ArchiveInstaller(Downloads()).install({"uses": "archive", **step}, site.place)
     assert type(caught.value).__name__ in ("InstallFailed", "EscapesJail")
     assert site.content() == {}
 
 
 async def test_an_archive_of_an_import_root_or_of_the_server_itself_is_unpacked(site: Site) -> None:
     (site.imports / "world.zip").write_bytes(make_zip(*CONTENT))
-    await ArchiveInstaller().install({"path": str(site.imports / "world.zip"), "into": "one"}, site.place)
+    await ArchiveInstaller(Downloads()).install({"path": str(site.imports / "world.zip"), "into": "one"}, site.place)
     site.place.folder.write("own.zip", make_zip(*CONTENT))
-    await ArchiveInstaller().install({"file": "own.zip", "into": "two"}, site.place)
+    await ArchiveInstaller(Downloads()).install({"file": "own.zip", "into": "two"}, site.place)
     assert site.content()["one/config/a.yml"] == site.content()["two/config/a.yml"] == b"a: 1"
     (site.imports / "link.zip").symlink_to(site.uploads / "a")
     (site.uploads / "a").write_bytes(make_zip(*CONTENT))
     with pytest.raises(InstallFailed):
-        await ArchiveInstaller().install({"path": str(site.imports / "link.zip")}, site.place)
+        await ArchiveInstaller(Downloads()).install({"path": str(site.imports / "link.zip")}, site.place)
 
 
 async def test_cancelled_it_ends_its_thread_and_leaves_nothing(site: Site) -> None:
@@ -339,9 +340,11 @@ async def test_cancelled_it_ends_its_thread_and_leaves_nothing(site: Site) -> No
         run=site.place.run,
         report=site.place.report,
         tool=site.place.tool,
+        home=site.place.home,
+        as_server=site.place.as_server,
     )
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(ArchiveInstaller().install({"upload": "a"}, place), name="unpacking")
+        task = tasks.create_task(ArchiveInstaller(Downloads()).install({"upload": "a"}, place), name="unpacking")
         await asyncio.to_thread(reached.wait, 10)
         task.cancel()
         await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from innkeeper.contracts.runtime import Launch, Limits, Owner, RuntimeRefused
+from innkeeper.contracts.runtime import Bound, Confined, Launch, Limits, Owner, RuntimeRefused
 from innkeeper.drivers.runtimes.process import FIRST_UID, ProcessRuntime
 
 SERVER = UUID(int=7)
@@ -103,3 +103,39 @@ def test_a_nul_character_is_refused(folder: Path) -> None:
 def test_a_number_beyond_the_range_has_no_user() -> None:
     with pytest.raises(RuntimeRefused, match="user id"):
         ProcessRuntime(as_root=True).owner(1 << 40)
+
+
+class Bounding:
+    """Groups that can be made for anything but cpu."""
+
+    bounds: frozenset[Bound] = frozenset({"memory", "processes"})
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[UUID, str, Limits]] = []
+
+    def describe(self) -> str:
+        return "cgroup v1"
+
+    def confine(self, server: UUID, run_id: str, limits: Limits) -> Confined:
+        self.asked.append((server, run_id, limits))
+        return Confined(folders=["/groups/x"], notes=["well"])
+
+
+def test_each_run_is_bounded_by_groups_of_its_own(folder: Path) -> None:
+    bounding = Bounding()
+    runtime = ProcessRuntime(as_root=False, confinement=bounding)
+    limits = Limits(memory_mib=100, cpu_percent=50, processes=9, storage_mib=3)
+    plan = runtime.plan(launch(folder, "sh", limits=limits))
+    assert (plan.cgroups, plan.notes) == (["/groups/x"], ["well"])
+    assert bounding.asked == [(SERVER, "r1", limits)]
+    assert plan.rlimits["FSIZE"] == (3 << 20, 3 << 20)
+    assert runtime.shortcomings(limits) == ["the cpu limit of 50 % is not enforced by this node"]
+    assert "Limited by control groups (cgroup v1): memory, processes." in runtime.describe()
+    assert "Not limited: cpu." in runtime.describe()
+
+
+def test_no_group_is_made_for_what_cannot_be_executed(folder: Path) -> None:
+    bounding = Bounding()
+    with pytest.raises(RuntimeRefused):
+        ProcessRuntime(as_root=True, confinement=bounding).plan(launch(folder, "no-such-program"))
+    assert bounding.asked == []

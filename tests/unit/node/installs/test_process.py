@@ -3,14 +3,15 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from innkeeper.contracts.installer import InstallFailed
-from innkeeper.node.installs.process import CommandRunner
+from innkeeper.contracts.runtime import ExecPlan, Isolation
+from innkeeper.node.installs.process import CommandRunner, ServerCommandRunner, end_leftovers, mark_of
 
 LONG = timedelta(seconds=30)
 
@@ -143,3 +144,143 @@ async def test_a_command_that_closes_its_output_is_still_waited_for(tmp_path: Pa
 async def test_a_command_that_cannot_start_is_said_so(tmp_path: Path, argv: list[str]) -> None:
     with pytest.raises(InstallFailed, match="could not be started"):
         await CommandRunner(Said(), {})(argv, tmp_path, {}, LONG)
+
+
+# -- as the server's user ---------------------------------------------------------------------------------------------
+
+USER = 1_900_777_123
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives servers users of their own")
+Execute = Callable[..., ServerCommandRunner]
+
+
+@pytest.fixture
+def as_server(tmp_path: Path) -> Execute:
+    """Give what makes a runner of commands in a server's folder, as the server's user where we are root."""
+    folder, secret = tmp_path / "server", tmp_path / "secret"
+    folder.mkdir()
+    secret.mkdir()
+    (secret / "key").touch()
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, USER, USER)
+
+    def make(said: Said, host: Mapping[str, str] | None = None) -> ServerCommandRunner:
+        def plan(argv: Sequence[str], environment: Mapping[str, str]) -> ExecPlan:
+            isolation = Isolation(visible=[(str(folder), "rw")], hide=[str(tmp_path)]) if root else None
+            return ExecPlan(
+                argv=list(argv),
+                env={"PATH": "/usr/bin:/bin", **environment},
+                cwd=str(folder),
+                uid=USER if root else None,
+                gid=USER if root else None,
+                rlimits={"NOFILE": (123, 123)},
+                isolation=isolation,
+            )
+
+        return ServerCommandRunner(said, host or {}, mark_of(tmp_path), plan)
+
+    return make
+
+
+async def test_a_foreign_command_has_the_servers_user_view_limits_and_nothing_of_ours(
+    as_server: Execute, tmp_path: Path
+) -> None:
+    said = Said()
+    host = {"HTTPS_PROXY": "http://proxy:1", "DATABASE_PASSWORD": "secret"}
+    ours = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(ours, True)
+    try:
+        script = "pwd; ulimit -n; umask; cat; ls /proc/self/fd | wc -l; env | cut -d= -f1 | sort | tr '\\n' ' '; exit 7"
+        assert await as_server(said, host)(shell(script), LONG, env={"EXTRA": "1"}) == 7
+    finally:
+        os.close(ours)
+    assert said[:3] == [str(tmp_path / "server"), "123", "0027"]
+    assert int(said[3]) <= 4
+    assert said[4].split() == ["EXTRA", "HTTPS_PROXY", "INNKEEPER_COMMAND", "PATH", "PWD"]
+
+
+@needs_root
+async def test_a_foreign_command_cannot_reach_what_is_not_the_servers(as_server: Execute, tmp_path: Path) -> None:
+    said = Said()
+    script = f"id -u; id -g; ls {tmp_path}; grep -E 'NoNewPrivs|CapEff' /proc/self/status; echo 1 > file"
+    assert await as_server(said)(shell(script), LONG) == 0
+    assert said == [str(USER), str(USER), "server", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"]
+    status = (tmp_path / "server" / "file").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (USER, 0o640)
+
+
+async def test_what_a_foreign_command_says_goes_to_whoever_listens(as_server: Execute) -> None:
+    said, heard = Said(), Said()
+    assert await as_server(said)(shell("echo one; echo two >&2"), LONG, hear=heard) == 0
+    assert (said, heard) == ([], ["one", "two"])
+
+
+async def test_whoever_listens_hears_the_last_line_however_much_came_before(as_server: Execute) -> None:
+    heard = Said()
+    script = "yes 'some progress that is told again and again' | head -n 30000; echo Success!; exit 3"
+    assert await as_server(Said())(shell(script), LONG, hear=heard) == 3
+    assert heard[-1] == "Success!"
+    assert "… (what follows is not shown)" not in heard
+
+
+async def test_what_a_command_leaves_talking_holds_nobody_up(as_server: Execute) -> None:
+    async with asyncio.timeout(20):
+        script = "for one in 1 2 3 4; do cat /dev/zero & done; sleep 0.2; exit 3"
+        assert await as_server(Said())(shell(script), LONG, hear=Said()) == 3
+
+
+@pytest.mark.parametrize("argv", [["/nowhere/at/all"], ["/etc/passwd"]])
+async def test_a_foreign_command_that_cannot_start_is_said_so(as_server: Execute, argv: list[str]) -> None:
+    said = Said()
+    with pytest.raises(InstallFailed, match=r"could not be started: .*(No such file|Permission denied)"):
+        await as_server(said)(argv, LONG)
+    assert said == []
+
+
+def of_user(uid: int) -> list[int]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if f"\nUid:\t{uid}\t" in (status := Path("/proc", name, "status").read_text()) and "\tZ (" not in status:
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+@needs_root
+async def test_what_hides_from_its_mark_is_killed_by_its_user(as_server: Execute) -> None:
+    hidden = "(setsid env -i sleep 1000 > /dev/null 2>&1 &); until pgrep -u $(id -u) sleep > /dev/null; do :; done; "
+    said = Said()
+    assert await as_server(said)(shell(hidden), LONG) == 0
+    assert of_user(USER) == []
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(as_server(said)(shell(hidden + "echo started; sleep 1000"), LONG), name="command")
+        await said.wait_for("started")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert of_user(USER) == []
+
+
+async def test_a_foreign_command_that_takes_too_long_is_killed_wholly_and_said_so(as_server: Execute) -> None:
+    with pytest.raises(InstallFailed, match="longer than"):
+        await as_server(Said())(shell("sleep 1000"), timedelta(seconds=0.5))
+
+
+async def test_a_node_ends_what_its_earlier_life_left_running_and_nobody_elses(tmp_path: Path) -> None:
+    mine, others = mark_of(tmp_path / "mine"), mark_of(tmp_path / "others")
+    left = [
+        await asyncio.create_subprocess_exec(
+            "sleep", "1000", env={"INNKEEPER_COMMAND": f"{mark}-abc"}, start_new_session=True
+        )
+        for mark in (mine, others)
+    ]
+    try:
+        await asyncio.to_thread(end_leftovers, mine)
+        async with asyncio.timeout(10):
+            assert await left[0].wait() == -9
+        assert left[1].returncode is None
+    finally:
+        left[1].kill()
+        await left[1].wait()

@@ -93,8 +93,8 @@ async def test_a_virtual_environment_below_a_closed_folder_works(server, data, t
 async def test_proc_still_works_and_the_host_keeps_its_mounts(server, data):
     before = Path("/proc/self/mountinfo").read_text()
     isolation = {"visible": [[str(data / "servers" / "one"), "rw"]], "hide": [str(data)]}
-    lines = await shown(server, "test -r /proc/self/status && echo yes; ls /proc/1 >/dev/null && echo init", isolation)
-    assert lines == ["yes", "init"]
+    lines = await shown(server, "test -r /proc/self/status && echo yes; cat /proc/loadavg | wc -l", isolation)
+    assert lines == ["yes", "1"]
     assert Path("/proc/self/mountinfo").read_text() == before
 
 
@@ -143,4 +143,17 @@ async def test_its_user_has_a_name_which_only_the_game_sees(server, data):
     )
     assert lines[:2] == ["server-7", str(own)] and lines[-1] == "refused" and int(lines[2]) > 0
     assert "server-7" not in Path("/etc/passwd").read_text()
+    assert server.state["notes"] == []
+
+
+async def test_it_sees_its_own_processes_and_nobody_elses_command_line(server, data):
+    own = data / "servers" / "one"
+    lines = await shown(
+        server,
+        "ls -d /proc/[0-9]* | wc -l; cat /proc/$$/comm; cat /proc/1/cmdline 2>/dev/null || echo hidden",
+        {"visible": [[str(own), "rw"]], "hide": [str(data)]},
+        cwd=str(own),
+    )
+    assert int(lines[0]) < 6 and lines[2] == "hidden", lines
+    assert lines[1] in ("sh", "dash", "bash")
     assert server.state["notes"] == []

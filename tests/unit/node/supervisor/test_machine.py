@@ -19,6 +19,7 @@ from innkeeper.node.supervisor.events import (
     LaunchFailed,
     NothingFound,
     OrderReceived,
+    OutOfStorage,
     Prepared,
     PrepareRefused,
     ReadySeen,
@@ -514,3 +515,57 @@ def test_only_the_last_orders_are_remembered() -> None:
     for _ in range(100):
         play >> order(uuid4(), "stop")
     assert len(play.memory.finished) <= 16
+
+
+# -- limits --------------------------------------------------------------------------------------------------------
+
+FULL = "out of storage: 37 of 32 MiB"
+
+
+def test_a_game_out_of_storage_is_stopped_in_order_and_stays_down() -> None:
+    play = running() >> OutOfStorage(FULL) << SendLine("stop")
+    play.stands("stopping", FULL) >> OutOfStorage(FULL) >> SavingSeen() >> Exited(0, None)
+    play.stands("stopped", FULL).done()
+    assert play.memory.last_exit is not None
+    assert (play.memory.last_exit.reason, play.memory.last_exit.clean) == (FULL, True)
+    assert (play >> order(OTHER, "start") << Prepare()).memory.cause is None
+
+
+def test_far_out_of_storage_a_game_is_killed_even_while_it_stops() -> None:
+    play = running() >> OutOfStorage(FULL) << SendLine("stop") >> OutOfStorage(FULL, at_once=True) << Kill()
+    play >> OutOfStorage(FULL, at_once=True) >> Exited(None, 9)
+    play.stands("stopped", FULL)
+    assert play.memory.last_exit is not None
+    assert (play.memory.last_exit.reason, play.memory.last_exit.clean) == (FULL, False)
+
+
+def test_a_start_or_restart_fails_where_its_game_runs_out_of_storage() -> None:
+    play = starting() >> OutOfStorage(FULL) << SendLine("stop")
+    assert play.end_of(START).reason == FULL
+    play = running() >> order(RESTART, "restart") << SendLine("stop") >> OutOfStorage(FULL) >> Exited(0, None)
+    play.stands("stopped", FULL).done()
+    assert play.end_of(RESTART).reason == FULL
+
+
+def test_a_stop_asked_for_is_not_blamed_on_the_storage() -> None:
+    play = running() >> order(STOP, "stop") << SendLine("stop") >> OutOfStorage(FULL) >> Exited(0, None)
+    assert play.stands("stopped").memory.reason is None
+
+
+def test_out_of_storage_is_remembered_over_a_restart_of_the_node() -> None:
+    play = running() >> OutOfStorage(FULL, at_once=True) << Kill()
+    play.restart_node() >> Exited(None, 9)
+    play.stands("stopped", FULL)
+
+
+def test_a_start_that_can_never_succeed_by_itself_is_not_tried_again() -> None:
+    play = running() >> Exited(None, 25, cause="out of storage")
+    play.stands("crashed", "out of storage; waits") >> seconds(2) << Prepare() >> PrepareRefused(FULL, lasting=True)
+    play.stands("stopped", FULL).done()
+
+
+def test_which_limit_ended_a_run_is_its_reason() -> None:
+    play = running() >> Exited(None, 9, cause="out of memory (the limit is 64 MiB)")
+    play.stands("crashed", "out of memory (the limit is 64 MiB); waits")
+    play = starting() >> Exited(None, 9, cause="out of memory (the limit is 64 MiB)")
+    assert play.end_of(START).reason == "out of memory (the limit is 64 MiB) before it was ready"

@@ -36,6 +36,7 @@ from innkeeper.node.supervisor.events import (
     LaunchFailed,
     NothingFound,
     OrderReceived,
+    OutOfStorage,
     Prepared,
     PrepareRefused,
     ReadySeen,
@@ -164,12 +165,16 @@ class World(RuleBasedStateMachine):
         assert self.machine.memory.runs == []
 
     @precondition(lambda self: self.process == "alive")
-    @rule(event=st.sampled_from([ReadySeen(), SavingSeen(), StopAsked()]))
+    @rule(
+        event=st.sampled_from(
+            [ReadySeen(), SavingSeen(), StopAsked(), OutOfStorage("full"), OutOfStorage("full", at_once=True)]
+        )
+    )
     def speaks(self, event: Event) -> None:
         self.tell(event)
 
     @precondition(lambda self: self.process == "alive")
-    @rule(event=st.sampled_from([Exited(0, None), Exited(1, None), Exited(None, 9), KeeperLost("killed")]))
+    @rule(event=st.sampled_from([Exited(0, None), Exited(1, None), Exited(None, 9, cause="oom"), KeeperLost("killed")]))
     def dies(self, event: Event) -> None:
         self.process = "none"
         self.tell(event)

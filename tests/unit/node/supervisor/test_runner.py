@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from innkeeper.contracts.game import GameSilent, GameStatus, Query
 from innkeeper.contracts.installer import Installer, InstallFailed, Place
 from innkeeper.kit.clock import SystemClock
-from innkeeper.kit.tasks import TaskSet
+from innkeeper.kit.tasks import TaskSet, in_thread
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.keeper.client import KeeperLink, NotRunning, Running, Zygote, inspect
 from innkeeper.node.supervisor.place import Kept, ServerPlace, load_kept, save
@@ -256,14 +257,14 @@ async def test_a_held_port_is_told_before_anything_is_launched(lives: Begin) -> 
 async def test_config_and_command_are_filled_for_this_node(lives: Begin) -> None:
     node = lives()
     write = ConfigWrite(path="server.properties", format="properties", values={"port": "{port}", "text": "{{x}}"})
-    argv = [*scripted_game(), "folder={server}", "memory={memory_mib}"]
+    argv = [*scripted_game(), "folder={server}", "memory={memory_mib},{heap_mib}"]
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
     environment = {"WHERE": "{address}:{port}"}
     await node.order("start", desired(argv, port=port, memory_mib=64, config=[write], environment=environment))
     assert node.written[0].values == {"port": str(port), "text": "{x}"}
     launch = node.runtime.launches[0]
-    assert launch.argv[-2:] == [f"folder={node.place.files}", "memory=64"]
+    assert launch.argv[-2:] == [f"folder={node.place.files}", "memory=64,44"]
     assert launch.environment == {"WHERE": f"127.0.0.1:{port}"}
     report = await node.order("restart", desired(["{shared:npm}/x"], generation=2))
     assert "npm is not installed" in (report.reason or "")
@@ -522,6 +523,8 @@ def place_of(desired: DesiredServer, jail: Jail, report: Any, export: Any) -> Pl
         run=nothing,
         report=report,
         tool=nothing,
+        home=jail.root,
+        as_server=nothing,
         export=export,
     )
 
@@ -557,6 +560,50 @@ async def test_an_installation_is_begun_again_by_the_nodes_next_life(lives: Begi
     second = lives(installers=installers, make_place=place_of)
     await second.runner.adopt()
     assert (await second.end_of(id)).state == "done"
+
+
+class Reluctant(Copies):
+    """One that has something to tidy up in the server's folder when it is cut short, and takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tidied = False
+        self.at_once = self.most_at_once = 0
+
+    async def install(self, step: Any, place: Place) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await super().install(step, place)
+        except asyncio.CancelledError:
+            await in_thread(time.sleep, 0.2)
+            place.folder.write("late.txt", b"half")
+            self.tidied = True
+            raise
+        finally:
+            self.at_once -= 1
+
+
+async def test_an_installation_that_is_cut_short_has_ended_before_the_next_begins(lives: Begin) -> None:
+    installer = Reluctant()
+    node = lives(installers={"copies": installer}, make_place=place_of)
+    wanted = desired(install=[{"uses": "copies"}], order=Order(id=uuid4(), verb="install"))
+    await node.runner.apply(wanted)
+    await node.until(lambda: installer.begun == 1)
+    assert (await node.order("kill")).steps == ["cut the installation short"]
+    installer.goes_on.set()
+    assert (await node.order("install")).state == "done"
+    assert (installer.begun, installer.most_at_once) == (2, 1)
+
+
+async def test_a_server_is_deleted_once_its_installation_that_is_cut_short_has_ended(lives: Begin) -> None:
+    installer = Reluctant()
+    node = lives(installers={"copies": installer}, make_place=place_of)
+    await node.runner.apply(desired(install=[{"uses": "copies"}], order=Order(id=uuid4(), verb="install")))
+    await node.until(lambda: installer.begun == 1)
+    await node.runner.remove()
+    assert installer.tidied
+    assert not node.place.root.exists()
 
 
 async def test_a_failed_installation_and_an_unknown_installer_say_why(lives: Begin) -> None:

@@ -1,6 +1,7 @@
 """A house with the API over it, asked without a network; and over a real socket where streams are meant."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ async def root(house: House, ask: Asking) -> Client:
 @pytest.fixture
 async def url(house: House, application: Litestar) -> AsyncIterator[str]:
     """Serve the API on a real socket; the address without a trailing slash, the prefix included."""
+    async with serving(application) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serving(application: Litestar) -> AsyncIterator[str]:
+    """Serve an application of the API on a real socket, as `url` does."""
     tasks = TaskSet("test server").start_set()
     server = HttpServer(application, tasks)
     await server.open("127.0.0.1", 0)

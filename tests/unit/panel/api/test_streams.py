@@ -15,7 +15,9 @@ from innkeeper.core.access.permissions import ALL, ServerPermission
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.panel.api import streams
+from innkeeper.panel.api.app import api_application
 from innkeeper.testing.products import House
+from tests.unit.panel.api.conftest import serving
 
 DEADLINE_S = 10
 
@@ -254,10 +256,12 @@ async def test_a_stream_ends_with_its_key_its_account_and_its_server(house: Hous
     await house.settle()
 
 
-async def test_an_account_has_so_many_streams_and_no_more(
-    house: House, url: str, server: Record, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "MAX_STREAMS", 2)
+async def test_an_account_has_so_many_streams_and_no_more(house: House, server: Record, key: str) -> None:
+    async with serving(api_application(house.product, most_streams=2)) as url:
+        await _fills_its_streams(house, url, server, key)
+
+
+async def _fills_its_streams(house: House, url: str, server: Record, key: str) -> None:
     async with stream(url, server, key) as first, stream(url, server, key) as second:
         await frame(first, "ready")
         await frame(second, "ready")

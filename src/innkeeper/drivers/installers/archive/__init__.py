@@ -1,7 +1,8 @@
 """Fill a server's folder from an archive (`archive`) or from a folder of this host (`folder`).
 
 Both go through one door: everything is made in a hidden stage of the folder, within limits, and moved to its place
-only when all of it is there. This package refuses to know where archives come from.
+only when all of it is there. This package refuses to know how archives get
+to this host.
 """
 
 from innkeeper.drivers.installers.archive.installer import ArchiveInstaller, FolderInstaller

@@ -7,7 +7,6 @@ import asyncio
 import functools
 import os
 import stat
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any, BinaryIO, Literal, TypeVar
@@ -15,6 +14,8 @@ from typing import Any, BinaryIO, Literal, TypeVar
 import msgspec
 
 from innkeeper.contracts.installer import Folder, FolderError, Found, InstallFailed, Place, Report, Source
+from innkeeper.drivers.fetching.store import Downloads, Wanted
+from innkeeper.drivers.fetching.threads import in_stoppable_thread
 from innkeeper.drivers.installers.archive.limits import Budget, Limits
 from innkeeper.drivers.installers.archive.members import Member, MemberKind, check_target, checked_parts
 from innkeeper.drivers.installers.archive.reading import members
@@ -25,10 +26,11 @@ _REPORT_EVERY_BYTES = 32 << 20
 
 
 class ArchiveStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A step of `archive`. Exactly one of `upload`, `path` and `file` says where the archive is.
+    """A step of `archive`. Exactly one of `upload`, `path`, `file` and `url` says where the archive is.
 
     - `upload`: the name of a file that a user uploaded; `path`: an absolute path of this host, beneath a directory
-      opened to imports; `file`: a path in the server's own folder.
+      opened to imports; `file`: a path in the server's own folder; `url`: an address of a vendor, with `algorithm`,
+      `digest` and `size` as in `drivers.fetching.store.Wanted`.
     - `into`: the folder to fill. `strip`: how many leading components to drop from each name; `auto` drops one where
       all of the archive is in one folder.
     """
@@ -38,6 +40,10 @@ class ArchiveStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upload: str | None = None
     path: str | None = None
     file: str | None = None
+    url: str | None = None
+    algorithm: Literal["sha256", "sha1", "md5", "sha512"] | None = None
+    digest: str = ""
+    size: int | None = None
     into: str = ""
     strip: int | Literal["auto"] = "auto"
     limits: Limits = Limits()
@@ -58,19 +64,31 @@ class ArchiveInstaller:
 
     name = "archive"
 
+    def __init__(self, downloads: Downloads) -> None:
+        self._downloads = downloads
+
     async def install(self, step: Mapping[str, Any], place: Place) -> None:
         """See `contracts.installer.Installer.install` and `ArchiveStep`."""
         wanted = _parsed(step, ArchiveStep)
         if isinstance(wanted.strip, int) and wanted.strip < 0:
             raise InstallFailed("strip may not be negative")
-        source, path = _archive_source(wanted, place)
-        place.report("Unpacking the archive", 0.0)
-        report = _loop_report(place.report)
-        count, skipped = await _in_stoppable_thread(
-            functools.partial(_unpack, wanted, source, path, place.folder, report)
-        )
+        file = await self._opened(wanted, place)
+        with file:
+            place.report("Unpacking the archive", 0.0)
+            report = _loop_report(place.report)
+            count, skipped = await in_stoppable_thread(functools.partial(_unpack, wanted, file, place.folder, report))
         left_out = f"; {skipped} were above what is kept" if skipped else ""
         place.report(f"Unpacked {count} files{left_out}", 1.0)
+
+    async def _opened(self, step: ArchiveStep, place: Place) -> BinaryIO:
+        if step.url is not None and (step.upload, step.path, step.file) == (None, None, None):
+            wanted = Wanted(url=step.url, algorithm=step.algorithm, digest=step.digest, size=step.size)
+            return await self._downloads.get(wanted, place.shared, place.report)
+        source, path = _archive_source(step, place)
+        try:
+            return source.open_read(path)
+        except FolderError as error:
+            raise InstallFailed(f"The archive cannot be read: {error}") from error
 
 
 class FolderInstaller:
@@ -84,7 +102,7 @@ class FolderInstaller:
         source, path = place.source(wanted.path)
         place.report("Copying the folder")
         report = _loop_report(place.report)
-        count, skipped = await _in_stoppable_thread(
+        count, skipped = await in_stoppable_thread(
             functools.partial(_copy_folder, wanted, source, path, place.folder, report)
         )
         place.report(
@@ -100,35 +118,27 @@ def _parsed(step: Mapping[str, Any], kind: type[_T]) -> _T:
 
 
 def _archive_source(step: ArchiveStep, place: Place) -> tuple[Source, str]:
-    match step.upload, step.path, step.file:
-        case str(upload), None, None:
+    match step.upload, step.path, step.file, step.url:
+        case str(upload), None, None, None:
             return place.uploads, upload
-        case None, str(path), None:
+        case None, str(path), None, None:
             return place.source(path)
-        case None, None, str(file):
+        case None, None, str(file), None:
             return place.folder, file
-    raise InstallFailed("The install step must say where the archive is, by one of upload, path and file")
+    raise InstallFailed("The install step must say where the archive is, by one of upload, path, file and url")
 
 
 def _unpack(
-    step: ArchiveStep, source: Source, path: str, folder: Folder, report: Report, called_off: Callable[[], bool]
+    step: ArchiveStep, file: BinaryIO, folder: Folder, report: Report, called_off: Callable[[], bool]
 ) -> tuple[int, int]:
-    with _opened(source, path) as file:
-        size = os.fstat(file.fileno()).st_size
-        budget = Budget(step.limits, size, called_off)
+    size = os.fstat(file.fileno()).st_size
+    budget = Budget(step.limits, size, called_off)
 
-        def progress(text: str) -> None:
-            report(text, min(file.tell() / size, 1.0) if size else None)
+    def progress(text: str) -> None:
+        report(text, min(file.tell() / size, 1.0) if size else None)
 
-        with closing(members(file, size, budget)) as content:
-            return _fill(folder, content, step.into, step.strip, budget, progress)
-
-
-def _opened(source: Source, path: str) -> BinaryIO:
-    try:
-        return source.open_read(path)
-    except FolderError as error:
-        raise InstallFailed(f"The archive cannot be read: {error}") from error
+    with closing(members(file, size, budget)) as content:
+        return _fill(folder, content, step.into, step.strip, budget, progress)
 
 
 def _copy_folder(
@@ -261,19 +271,3 @@ def _loop_report(report: Report) -> Report:
         loop.call_soon_threadsafe(report, text, fraction)
 
     return call
-
-
-async def _in_stoppable_thread(work: Callable[[Callable[[], bool]], _T]) -> _T:
-    """Run `work(called_off)` in a thread; on cancellation ask it to end, wait until it has, and then let it out."""
-    stop = threading.Event()
-    future = asyncio.get_running_loop().run_in_executor(None, work, stop.is_set)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        stop.set()
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError:
-                continue
-        raise

@@ -27,7 +27,17 @@ async def list_accounts(
 async def create_account(product: House, actor: Asker, data: JSONBody[CreateAccount]) -> views.AccountView:
     """Make an account."""
     made = await product.accounts.create(
-        actor, username=data.username, password=data.password, email=data.email, superuser=data.superuser
+        actor,
+        username=data.username,
+        password=data.password,
+        email=data.email,
+        superuser=data.superuser,
+        given_name=data.given_name,
+        family_name=data.family_name,
+        country=data.country,
+        currency=data.currency,
+        referral=data.referral,
+        most_servers=data.most_servers,
     )
     return views.account(made)
 
@@ -51,6 +61,11 @@ async def change_account(
         current_password=data.current_password,
         superuser=data.superuser,
         disabled=data.disabled,
+        given_name=data.given_name,
+        family_name=data.family_name,
+        country=data.country,
+        currency=data.currency,
+        most_servers=data.most_servers,
     )
     return views.account(changed)
 

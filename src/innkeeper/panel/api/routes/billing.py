@@ -1,7 +1,8 @@
-"""Credits: wallets, what running costs, pools, and who pays for a server."""
+"""Credits and currencies: wallets, what running and renting costs, pools, and who pays for a server."""
 
 from uuid import UUID
 
+import msgspec
 from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody
 
@@ -10,7 +11,17 @@ from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import billing_views, views
 from innkeeper.panel.api.door import Asker, House, Reached
-from innkeeper.panel.api.params import AssignPool, Cursor, GiveCredits, Limit, MoveCredits, NamePool, SetPrice
+from innkeeper.panel.api.params import (
+    AssignPool,
+    ChangeBilling,
+    Currency,
+    Cursor,
+    GiveCredits,
+    Limit,
+    MoveCredits,
+    NamePool,
+    SetPrice,
+)
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 from innkeeper.panel.product import Product
 
@@ -25,10 +36,10 @@ async def get_wallet(product: House, actor: Asker) -> billing_views.WalletView:
 
 @get("/billing/wallet/entries", opt=signed_in(), tags=["billing"])
 async def list_wallet_entries(
-    product: House, actor: Asker, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+    product: House, actor: Asker, currency: Currency = None, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
 ) -> views.ListView[billing_views.EntryView]:
-    """List what happened to one's own wallet, newest first."""
-    page = await product.billing.entries(actor, cursor=cursor, limit=limit)
+    """List what happened to one's own wallet, for credits or a currency, newest first."""
+    page = await product.billing.entries(actor, currency=currency, cursor=cursor, limit=limit)
     return views.ListView([billing_views.entry(product, item) for item in page.items], page.next)
 
 
@@ -40,10 +51,17 @@ async def get_wallet_of(product: House, account: FromPath[UUID]) -> billing_view
 
 @get("/billing/wallets/{account:uuid}/entries", opt=on_product(ProductPermission.BILLING_READ_ALL), tags=["billing"])
 async def list_entries_of(
-    product: House, actor: Asker, account: FromPath[UUID], cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
+    product: House,
+    actor: Asker,
+    account: FromPath[UUID],
+    currency: Currency = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
 ) -> views.ListView[billing_views.EntryView]:
-    """List what happened to an account's wallet, newest first."""
-    page = await product.billing.entries(actor, account_id=_account(product, account), cursor=cursor, limit=limit)
+    """List what happened to an account's wallet, for credits or a currency, newest first."""
+    page = await product.billing.entries(
+        actor, account_id=_account(product, account), currency=currency, cursor=cursor, limit=limit
+    )
     return views.ListView([billing_views.entry(product, item) for item in page.items], page.next)
 
 
@@ -51,13 +69,31 @@ async def list_entries_of(
 async def give_credits(
     product: House, actor: Asker, account: FromPath[UUID], data: JSONBody[GiveCredits]
 ) -> billing_views.TransactionView:
-    """Give an account credits, or set its wallet right by an amount below zero."""
+    """Give an account credits, or money in a currency, or set its wallet right by an amount below zero."""
     give = product.billing.top_up if data.amount_micro > 0 else product.billing.adjust
-    done = await give(actor, _account(product, account), data.amount_micro, text=data.text, key=data.key)
+    done = await give(
+        actor, _account(product, account), data.amount_micro, text=data.text, key=data.key, currency=data.currency
+    )
     return billing_views.transaction(done)
 
 
 # -- the house --------------------------------------------------------------------------------------------------------
+
+
+@get("/billing", opt=signed_in(), tags=["billing"])
+async def get_billing(product: House) -> billing_views.BillingView:
+    """Show whether rented servers are charged for, and the house's currency."""
+    return billing_views.billing(product)
+
+
+@put("/billing", opt=on_product(ProductPermission.BILLING_WRITE), tags=["billing"])
+async def change_billing(product: House, actor: Asker, data: JSONBody[ChangeBilling]) -> billing_views.BillingView:
+    """Begin or stop to charge for rented servers, and set the house's currency for those rented from now on."""
+    if data.currency is not msgspec.UNSET:
+        await product.billing.set_currency(actor, data.currency)
+    if data.charging is not msgspec.UNSET:
+        await product.rentals.set_charging(actor, data.charging)
+    return billing_views.billing(product)
 
 
 @get("/billing/price", opt=signed_in(), tags=["billing"])
@@ -182,6 +218,12 @@ async def withdraw(
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
+@get("/servers/{server:uuid}/rental", opt=on_server(ServerPermission.VIEW), tags=["billing"])
+async def get_rental(product: House, record: Reached) -> billing_views.RentalView:
+    """Show what a server with a plan costs, and until when it is paid."""
+    return billing_views.rental(product, await product.rentals.standing(record.server))
+
+
 @get("/servers/{server:uuid}/payer", opt=on_server(ServerPermission.VIEW), tags=["billing"])
 async def get_payer(product: House, record: Reached) -> billing_views.PayerView:
     """Show who pays for a server: whoever started it with credits of their own, else its pool, else its owner."""
@@ -204,7 +246,12 @@ async def set_payer(
 
 def _wallet(product: Product, account_id: int) -> billing_views.WalletView:
     return billing_views.WalletView(
-        account=views.account_ref(product, account_id), balance_micro=product.billing.balance(account_id)
+        account=views.account_ref(product, account_id),
+        balance_micro=product.billing.balance(account_id),
+        balances=[
+            billing_views.BalanceView(currency=currency, amount_micro=amount)
+            for currency, amount in product.billing.balances(account_id).items()
+        ],
     )
 
 
@@ -221,6 +268,8 @@ HANDLERS = [
     get_wallet_of,
     list_entries_of,
     give_credits,
+    get_billing,
+    change_billing,
     get_price,
     list_prices,
     set_price,
@@ -236,6 +285,7 @@ HANDLERS = [
     remove_member,
     deposit,
     withdraw,
+    get_rental,
     get_payer,
     set_payer,
 ]

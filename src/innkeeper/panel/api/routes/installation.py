@@ -7,7 +7,8 @@ from litestar.params import FromPath, JSONBody
 
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
 from innkeeper.kit.pages import DEFAULT_PAGE
-from innkeeper.panel.api import views
+from innkeeper.panel.api import catalogue_views, views
+from innkeeper.panel.api.catalogue_views import IndexView, PackageView
 from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.paging import page_by_id
 from innkeeper.panel.api.params import ChangeNode, Cursor, Limit
@@ -28,15 +29,35 @@ async def list_permissions() -> views.PermissionsView:
 
 
 @get("/packages", opt=signed_in(), tags=["catalogue"])
-async def list_packages(product: House) -> views.ListView[views.PackageView]:
-    """List the games that can be installed."""
-    return views.ListView([views.package(item) for item in product.catalog.all()])
+async def list_packages(product: House) -> views.ListView[PackageView]:
+    """List the games that can be installed, in the versions that are known."""
+    return views.ListView([catalogue_views.package(product, item) for item in product.catalog.all()])
 
 
 @get("/packages/{package:str}", opt=signed_in(), tags=["catalogue"])
-async def get_package(product: House, package: FromPath[str]) -> views.PackageView:
-    """Show a game, what runs it and what can be set."""
-    return views.package(product.catalog.get(package))
+async def get_package(product: House, package: FromPath[str]) -> PackageView:
+    """Show a game, what runs it and what can be set; vendors that were never asked for its versions are asked now."""
+    item = product.catalog.get(package)
+    await product.offers.look(item)
+    return catalogue_views.package(product, item)
+
+
+@get("/packages/{package:str}/indexes", opt=on_product(ProductPermission.SELLING_WRITE), tags=["catalogue"])
+async def list_indexes(product: House, actor: Asker, package: FromPath[str]) -> views.ListView[IndexView]:
+    """Show how it stands with what the vendors of a game's runtimes tell of versions."""
+    return views.ListView(catalogue_views.indexes(product.offers.state(actor, product.catalog.get(package))))
+
+
+@post(
+    "/packages/{package:str}/refresh",
+    opt=on_product(ProductPermission.SELLING_WRITE),
+    tags=["catalogue"],
+    status_code=200,
+)
+async def refresh_package(product: House, actor: Asker, package: FromPath[str]) -> views.ListView[IndexView]:
+    """Ask the vendors of a game's runtimes for their versions again, now; one that fails is shown so."""
+    refreshed = await product.offers.refresh_package(actor, product.catalog.get(package))
+    return views.ListView(catalogue_views.indexes(refreshed))
 
 
 @get("/nodes", opt=on_product(ProductPermission.NODES_READ), tags=["nodes"])
@@ -56,7 +77,7 @@ async def get_node(product: House, actor: Asker, node: FromPath[UUID]) -> views.
 
 @patch("/nodes/{node:uuid}", opt=on_product(ProductPermission.NODES_WRITE), tags=["nodes"])
 async def change_node(product: House, actor: Asker, node: FromPath[UUID], data: JSONBody[ChangeNode]) -> views.NodeView:
-    """Change a node's name, addresses and ports."""
+    """Change a node's name, addresses, ports, region and capacities; servers that are there stay."""
     changed = await product.nodes.change(
         actor,
         node,
@@ -65,6 +86,10 @@ async def change_node(product: House, actor: Asker, node: FromPath[UUID], data: 
         public_host=data.public_host,
         first_port=data.first_port,
         last_port=data.last_port,
+        region=data.region,
+        memory_mib=data.memory_mib,
+        disk_mib=data.disk_mib,
+        most_servers=data.most_servers,
     )
     return views.node(product, changed)
 
@@ -86,6 +111,8 @@ HANDLERS = [
     list_permissions,
     list_packages,
     get_package,
+    list_indexes,
+    refresh_package,
     list_nodes,
     get_node,
     change_node,

@@ -25,6 +25,7 @@ from innkeeper.panel.api.params import (
     Cursor,
     Extend,
     Limit,
+    Purge,
     PutGrant,
     Start,
     Suspend,
@@ -81,10 +82,10 @@ async def change_server(
     response_headers=_LOCATION,
 )
 async def delete_server(
-    product: House, actor: Asker, record: Reached, wait: Wait = None
+    product: House, actor: Asker, record: Reached, purge: Purge = False, wait: Wait = None
 ) -> Response[views.OperationView]:
-    """Kill a server and delete it with its files."""
-    return await _accepted(product, await product.servers.delete(actor, record), wait)
+    """Kill a server and delete it: its files go with `purge`, else once nobody brought it back in time."""
+    return await _accepted(product, await product.servers.delete(actor, record, at_once=purge), wait)
 
 
 # -- power ------------------------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ from innkeeper.panel.dialects.exaroton.routes.playerlists import PlayerListRoute
 from innkeeper.panel.dialects.exaroton.routes.pools import PoolRoutes
 from innkeeper.panel.dialects.exaroton.routes.servers import ServerRoutes
 from innkeeper.panel.dialects.exaroton.streams.figures import FIRST_FIGURE_S
-from innkeeper.panel.dialects.exaroton.streams.places import MAX_SOCKETS, Places
-from innkeeper.panel.dialects.exaroton.streams.socket import KEEP_ALIVE_S, ServerSocket
+from innkeeper.panel.dialects.exaroton.streams.socket import KEEP_ALIVE_S, MAX_SOCKETS, ServerSocket
 from innkeeper.panel.dialects.exaroton.views import Views
+from innkeeper.panel.http.bounds import Places
 from innkeeper.panel.http.fast import FastApplication
 from innkeeper.panel.http.needs import Needs, on_server
 from innkeeper.panel.product import Product

@@ -38,6 +38,7 @@ def _accounts_and_access() -> None:
         sa.Column("country", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("referred_by", BIG, nullable=True),
+        sa.Column("most_servers", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("username_folded", name=op.f("uq_accounts_username_folded")),
@@ -165,8 +166,8 @@ def _nodes_and_servers() -> None:
         "servers",
         ["node_id", "protocol", "port"],
         unique=True,
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
+        sqlite_where=sa.text("deleted_at IS NULL OR purge_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL OR purge_at IS NOT NULL"),
     )
 
 
@@ -284,11 +285,20 @@ def _billing() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("account_id", BIG, nullable=True),
         sa.Column("pool_id", BIG, nullable=True),
+        sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("balance", BIG, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_ledgers")),
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_ledgers_pool_id"), "ledgers", ["pool_id"], unique=False)
+    op.create_index(
+        "ix_ledgers_wallets",
+        "ledgers",
+        ["account_id"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'wallet'"),
+        postgresql_where=sa.text("kind = 'wallet'"),
+    )
     op.create_table(
         "ledger_transactions",
         sa.Column("id", BIG, nullable=False),
@@ -300,6 +310,7 @@ def _billing() -> None:
         sa.Column("actor_id", BIG, nullable=True),
         sa.Column("server_id", BIG, nullable=True),
         sa.Column("meter_id", BIG, nullable=True),
+        sa.Column("term_id", BIG, nullable=True),
         sa.Column("since", sa.BigInteger(), nullable=True),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transactions")),
@@ -314,6 +325,14 @@ def _billing() -> None:
         unique=False,
         sqlite_where=sa.text("meter_id IS NOT NULL"),
         postgresql_where=sa.text("meter_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_ledger_transactions_term_id_id",
+        "ledger_transactions",
+        ["term_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("term_id IS NOT NULL"),
+        postgresql_where=sa.text("term_id IS NOT NULL"),
     )
     op.create_table(
         "ledger_entries",
@@ -338,6 +357,7 @@ def _billing() -> None:
         sqlite_autoincrement=True,
     )
     _pools_and_meters()
+    _rentals()
 
 
 def _pools_and_meters() -> None:
@@ -394,6 +414,59 @@ def _pools_and_meters() -> None:
     )
 
 
+def _rentals() -> None:
+    op.create_table(
+        "rentals",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("account_id", BIG, nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("billing_type", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("unpaid_since", sa.BigInteger(), nullable=True),
+        sa.Column("month", sa.BigInteger(), nullable=True),
+        sa.Column("spent", BIG, nullable=False),
+        sa.Column("warned", sa.Integer(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rentals")),
+        sa.UniqueConstraint("server_id", name=op.f("uq_rentals_server_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_rentals_open",
+        "rentals",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_table(
+        "rental_terms",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("rental_id", BIG, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("paid_until", sa.BigInteger(), nullable=False),
+        sa.Column("charged_from", sa.BigInteger(), nullable=False),
+        sa.Column("charging_since", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rental_terms")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_rental_terms_rental_id_id", "rental_terms", ["rental_id", "id"], unique=False)
+    op.create_table(
+        "rates",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("hourly", BIG, nullable=False),
+        sa.Column("monthly", BIG, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rates")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_rates_plan_currency_at", "rates", ["plan", "currency", "at"], unique=False)
+
+
 def _selling() -> None:
     op.create_table(
         "regions",
@@ -425,8 +498,19 @@ def _selling() -> None:
         "catalog_indexes",
         sa.Column("package", sa.Text(), nullable=False),
         sa.Column("runtime", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("index", sa.Text(), nullable=False),
         sa.Column("fetched_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("package", "runtime", name=op.f("pk_catalog_indexes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "catalog_releases",
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("runtime", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("fetched_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("package", "runtime", "version", name=op.f("pk_catalog_releases")),
         sqlite_with_rowid=False,
     )

@@ -29,9 +29,9 @@ from innkeeper.panel.dialects.exaroton.streams.console import ConsoleFeed
 from innkeeper.panel.dialects.exaroton.streams.feed import Feed
 from innkeeper.panel.dialects.exaroton.streams.figures import FIRST_FIGURE_S, HeapFeed, StatsFeed, TickFeed
 from innkeeper.panel.dialects.exaroton.streams.management import ManagementFeed
-from innkeeper.panel.dialects.exaroton.streams.places import Throttle
 from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.bodies import BodyIsTooLarge, parse_json
+from innkeeper.panel.http.bounds import Allowance
 from innkeeper.panel.http.frames import send_frames
 from innkeeper.panel.product import Product
 
@@ -39,6 +39,11 @@ log = get_logger(__name__)
 
 KEEP_ALIVE_S = 20.0
 MAX_MESSAGE = 256 * 1024
+MAX_SOCKETS = 100
+"""That one account may have open."""
+BURST = 50
+MESSAGES_PER_S = 20.0
+"""Who sends faster is read no faster."""
 _POLICY_VIOLATION = 1008
 
 
@@ -200,10 +205,10 @@ class ServerSocket:
     # -- from the client --------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        throttle = Throttle(self.product.clock)
+        allowance = Allowance(self.product.clock, burst=BURST, per_s=MESSAGES_PER_S)
         while True:
             text = await self._socket.receive_data(mode="text")
-            if wait_s := throttle.take():
+            if wait_s := allowance.take():
                 await asyncio.sleep(wait_s)
             try:
                 if len(text) > MAX_MESSAGE:

@@ -1,0 +1,1 @@
+"""ServerFlex's routes, by noun."""
