@@ -1,17 +1,15 @@
 """Trees that servers share: made out of sight, closed to writers, and named when whole.
 
-    working = shared/KIND/.making-…   ▶ publish(working/tree, shared/KIND/KEY)   ▶ finished(remove, working)
+    working = shared/KIND/.making-…   ▶ publish(working/tree, shared/KIND/KEY)   ▶ remove(working)
 
 Whatever has its name is complete and never changes again. Used by the installers that fill `Place.shared`; knows
 nothing of what is in a tree.
 """
 
-import asyncio
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -58,16 +56,6 @@ def remove_unfinished(shared: Path) -> None:
     for working in sorted(shared.glob(f"*/{_WORKING}*")):
         _log.info("tree.unfinished.removed", path=str(working))
         remove(working)
-
-
-async def finished(clean: Callable[[Path], None], working: Path) -> None:
-    """Clean up to the end, even when cancelled meanwhile: then the cancellation comes out afterwards."""
-    future = asyncio.get_running_loop().run_in_executor(None, clean, working)
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait([future])
-        raise
 
 
 def _let_read(path: Path) -> None:

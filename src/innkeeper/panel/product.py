@@ -172,6 +172,7 @@ class Product:
             clock=clock,
             directory=directory,
             holds=holds,
+            nodes=models.nodes,
             operations=models.operations,
             activity=activity,
             reconciler=reconciler,

@@ -20,6 +20,7 @@ from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
 from innkeeper.core.access.service import require
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import OperationService
 from innkeeper.core.servers.directory import Record, ServerDirectory
@@ -49,6 +50,7 @@ class Deleting:
         clock: Clock,
         directory: ServerDirectory,
         holds: Holds,
+        nodes: NodeService,
         operations: OperationService,
         activity: ActivityService,
         reconciler: Reconciler,
@@ -60,6 +62,7 @@ class Deleting:
         self._clock = clock
         self._directory = directory
         self._holds = holds
+        self._nodes = nodes
         self._operations = operations
         self._activity = activity
         self._reconciler = reconciler
@@ -71,9 +74,11 @@ class Deleting:
         """Kill a server and delete it; needs `server.delete`. Never refused for its state.
 
         For the time of grace it can be brought back, and the operation is done when the game has ended. Without one,
-        or `at_once`, its files go with it. `strictly`: raises ServerIsBusy while another operation has not ended.
+        or `at_once`, its files go with it. `strictly`: raises ServerIsBusy while another operation has not ended,
+        unless its node is away, so that nobody is at it.
         """
         record = self._directory.reach(actor, record, ServerPermission.DELETE)
+        strictly = strictly and self._nodes.is_online(record.server.node_id)
         async with self._holds.hold(record.server.id) as now:
             server, moment = now.server, self._clock.now()
             operation = self._operations.make(server.id, "delete", actor)

@@ -28,8 +28,8 @@ import structlog
 
 from innkeeper.contracts.installer import InstallFailed, Report
 from innkeeper.drivers.fetching.shelf import Part, Said, Shelf, sweep
-from innkeeper.drivers.fetching.threads import to_the_end
 from innkeeper.kit.mirrors import mirrored
+from innkeeper.kit.threads import to_the_end
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from innkeeper.contracts.installer import Folder, FolderError, InstallFailed, Place
-from innkeeper.drivers.fetching.threads import to_the_end
+from innkeeper.kit.threads import to_the_end
 
 MAX_TIMEOUT_S = 6 * 3600
 _LAST_LINES = 3

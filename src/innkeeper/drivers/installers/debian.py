@@ -21,8 +21,9 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from innkeeper.contracts.installer import InstallFailed, Place
-from innkeeper.drivers.trees import finished, publish, remove, working_folder
+from innkeeper.drivers.trees import publish, remove, working_folder
 from innkeeper.kit.tasks import in_thread
+from innkeeper.kit.threads import to_the_end
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
 _PLANNED = re.compile(r"'[^']+' ([^ /]+)_([^ /_]+)_([^ /_]+)\.deb [0-9]+(?: .*)?")
@@ -83,7 +84,7 @@ class DebianInstaller:
                 await in_thread(_prepare, working)
                 tree = await self._installed(wanted, working, place)
             finally:
-                await finished(remove, working)
+                await to_the_end(lambda: remove(working))
         place.export(wanted.key, str(tree))
         place.export(f"{wanted.key}/libraries", ":".join(await in_thread(_libraries, tree)))
 

@@ -10,7 +10,7 @@ import msgspec
 
 from innkeeper.contracts.installer import Folder, FolderError, InstallFailed, Place, Report
 from innkeeper.drivers.fetching.store import Downloads, Wanted
-from innkeeper.drivers.fetching.threads import in_stoppable_thread
+from innkeeper.kit.threads import in_stoppable_thread
 
 _CHUNK = 1 << 20
 MAX_FILES = 1000

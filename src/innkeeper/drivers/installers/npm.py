@@ -18,8 +18,9 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from innkeeper.contracts.installer import InstallFailed, Place
-from innkeeper.drivers.trees import finished, publish, remove, working_folder
+from innkeeper.drivers.trees import publish, remove, working_folder
 from innkeeper.kit.tasks import in_thread
+from innkeeper.kit.threads import to_the_end
 
 _NAME = re.compile(r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
@@ -100,7 +101,7 @@ class NpmInstaller:
                 raise InstallFailed(f"npm could not install {key}: it ended with {status}")
             await in_thread(publish, working / "tree", target)
         finally:
-            await finished(remove, working)
+            await to_the_end(lambda: remove(working))
         place.report(f"Installed {key}", 1.0)
 
     def _variables(self, working: Path, shared: Path, npm: Path, node: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ import structlog
 from innkeeper.contracts.installer import InstallFailed, Report
 from innkeeper.contracts.runtime import ExecPlan
 from innkeeper.kit.tasks import in_thread
+from innkeeper.kit.threads import to_the_end
 from innkeeper.node.installs.stepping_down import COMMAND, FAILED, MARK
 from innkeeper.node.keeper import groups
 
@@ -110,7 +111,7 @@ class ServerCommandRunner:
             await in_thread(_kill_all, left)
             return await self._run(name, plan, mark, left, timeout, hear)
         finally:
-            await _finished(lambda: groups.end(plan.cgroups))
+            await to_the_end(lambda: groups.end(plan.cgroups))
 
     async def _run(
         self,
@@ -199,16 +200,6 @@ def _limit(pid: int, kind: int, most: int) -> None:
         resource.prlimit(pid, kind, (most, most))
     except (OSError, ValueError) as error:
         _log.warning("command.limit.failed", kind=kind, error=str(error))
-
-
-async def _finished(work: Callable[[], object]) -> None:
-    """Run `work` in a thread to its end, even when cancelled: then the cancellation comes out afterwards."""
-    future = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait([future])
-        raise
 
 
 async def _ended(process: subprocess.Popen[bytes], output: "_Output") -> None:

@@ -1,8 +1,11 @@
 """Strictly, one operation at a time: while one has not ended, every other is refused and told which it is."""
 
+from pathlib import Path
+
 import pytest
 
 from innkeeper.core.errors import CoreError
+from innkeeper.core.nodes.service import PRESENT_FOR
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import Progress
 from innkeeper.core.servers.directory import Record
@@ -19,7 +22,7 @@ from innkeeper.core.servers.lifecycle import State
 from innkeeper.core.servers.model import ServerDraft
 from innkeeper.testing.products import House
 from innkeeper.testing.store_samples import refusals
-from tests.unit.core.conftest import restarted, server_in
+from tests.unit.core.conftest import FakeClock, restarted, server_in
 
 COMMANDS = ("start", "stop", "restart", "delete")
 
@@ -131,3 +134,15 @@ async def test_an_order_that_no_node_ever_heard_of_does_not_stand_in_the_way_for
     ended = await house.product.operations.get(lost.uuid)
     assert (ended.state, ended.reason) == (OperationState.FAILED, "superseded by a newer order: stop")
     assert (await strictly(house, "start", server)).verb == "start"
+
+
+async def test_what_a_node_that_is_away_was_asked_keeps_nobody_from_deleting(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with House.open(tmp_path, clock=clock) as house:
+        server, root = await house.server(), house.actor(house.root)
+        house.gateway.offline = True
+        await house.product.servers.start(root, server)
+        with pytest.raises(ServerIsBusy):
+            await strictly(house, "delete", server)
+        clock.advance(seconds=PRESENT_FOR.total_seconds() + 1)
+        assert (await strictly(house, "delete", server)).verb == "delete"

@@ -15,10 +15,10 @@ import msgspec
 
 from innkeeper.contracts.installer import Folder, FolderError, Found, InstallFailed, Place, Report, Source
 from innkeeper.drivers.fetching.store import Downloads, Wanted
-from innkeeper.drivers.fetching.threads import in_stoppable_thread
 from innkeeper.drivers.installers.archive.limits import Budget, Limits
 from innkeeper.drivers.installers.archive.members import Member, MemberKind, check_target, checked_parts
 from innkeeper.drivers.installers.archive.reading import members
+from innkeeper.kit.threads import in_stoppable_thread
 
 _T = TypeVar("_T")
 _CHUNK = 256 << 10
