@@ -120,8 +120,12 @@ class Server:
         return done
 
     async def bring_to(self, state: str) -> None:
-        """Have it `running` or `stopped`, from wherever it is."""
-        if (await self.view())["state"] != state:
+        """Have it `running` or `stopped`, from wherever it is; what it is about already, it may do to the end."""
+        on_its_way = {"running": ("preparing", "starting", "restarting"), "stopped": ("stopping", "saving")}[state]
+        now = (await self.view())["state"]
+        if now in on_its_way:
+            await self.until(state)
+        elif now != state:
             await self.order({"running": "start", "stopped": "stop"}[state])
 
     async def upload(self, path: str, content: bytes) -> None:

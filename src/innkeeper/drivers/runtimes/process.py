@@ -204,8 +204,9 @@ def _is_executable(path: Path) -> bool:
 
 def _require_reachable(executable: Path, owner: Owner, visible: list[Path]) -> None:
     """Raise RuntimeRefused where `owner`, who has no other groups, could not execute `executable`."""
+    roots = {root for path in visible for root in (path, path.resolve())}  # a data folder may have links in it
     for path in dict.fromkeys((executable, executable.resolve())):
-        shown = [root for root in visible if root in path.parents]
+        shown = [root for root in roots if root in path.parents]
         for step in (*reversed(path.parents), path):
             # What leads to a visible folder is replaced by a way that anybody may go.
             if not any(step in root.parents for root in shown) and not _may_execute(step, owner):

@@ -95,6 +95,18 @@ def test_a_program_below_a_folder_closed_to_the_user_is_refused(folder: Path, tm
         ProcessRuntime(as_root=True).plan(launch(folder, str(program)))
 
 
+def test_a_program_in_a_visible_folder_is_reached_through_a_link_too(folder: Path, tmp_path: Path) -> None:
+    real = tmp_path / "closed/shared"
+    script(real / "games/runner")
+    (tmp_path / "closed").chmod(0o700)
+    (tmp_path / "shared").symlink_to(real)
+    there = launch(folder, str(tmp_path / "shared/games/runner"))
+    with pytest.raises(RuntimeRefused, match="may not enter /"):
+        ProcessRuntime(as_root=True).plan(there)
+    there = msgspec.structs.replace(there, readable=[tmp_path / "shared"])
+    assert ProcessRuntime(as_root=True).plan(there).argv == [str(tmp_path / "shared/games/runner")]
+
+
 def test_a_nul_character_is_refused(folder: Path) -> None:
     with pytest.raises(RuntimeRefused, match="NUL"):
         ProcessRuntime(as_root=True).plan(launch(folder, "sh", "a\0b"))

@@ -80,7 +80,10 @@ async def test_every_version_that_a_vendor_tells_can_be_installed_and_started(
         )
         blueprint = CATALOG.blueprint(server)
         fetched = [
-            file["url"] for step in blueprint.install for file in (step.get("files") or [step]) if file.get("url")
+            file["url"]
+            for step in blueprint.install
+            for file in (step["files"] if isinstance(step.get("files"), list) else [step])
+            if file.get("url")
         ]
         assert fetched == [file.url for file in told.downloads]
         assert not [word for word in blueprint.argv if "{release" in word]
