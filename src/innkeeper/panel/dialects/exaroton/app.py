@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.errors import CoreError
 from innkeeper.kit.log import get_logger
-from innkeeper.panel.dialects.exaroton.auth import Door, dependencies
+from innkeeper.panel.dialects.exaroton.auth import Door
 from innkeeper.panel.dialects.exaroton.errors import rendered
 from innkeeper.panel.dialects.exaroton.fast import FastReads
 from innkeeper.panel.dialects.exaroton.ids import Ids
@@ -26,6 +26,7 @@ from innkeeper.panel.dialects.exaroton.streams.socket import KEEP_ALIVE_S, MAX_S
 from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.bounds import Places
 from innkeeper.panel.http.fast import FastApplication
+from innkeeper.panel.http.given import dependencies
 from innkeeper.panel.http.needs import Needs, on_server
 from innkeeper.panel.product import Product
 

@@ -3,27 +3,16 @@
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import SkipValidation
-from litestar.types import Scope
 
 from innkeeper.core.access.errors import PermissionIsMissing
-from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.core.servers.directory import Record
 from innkeeper.panel.dialects.exaroton.ids import Ids
-from innkeeper.panel.dialects.exaroton.views import Views
 from innkeeper.panel.http.bearer import address_of, bearer_of
 from innkeeper.panel.http.needs import Needs
 from innkeeper.panel.product import Product
 
 Connection = ASGIConnection[Any, Any, Any, Any]
-
-Asker = NamedDependency[SkipValidation[Actor]]
-Reached = NamedDependency[SkipValidation[Record]]
-House = NamedDependency[SkipValidation[Product]]
-Shown = NamedDependency[SkipValidation[Views]]
 
 
 class Door:
@@ -53,30 +42,3 @@ class Door:
             connection.state.record = self._product.servers.get(
                 actor, server_id, ServerPermission(str(needs.permission))
             )
-
-
-def dependencies(product: Product, views: Views) -> dict[str, Provide]:
-    """Return what gives routes the product, its views and what the door found.
-
-    Each asks for the one before it: the framework resolves those that stand side by side in a group of tasks, which
-    costs more than all the rest of a request.
-    """
-
-    async def the_views() -> Any:
-        return views
-
-    async def the_product(views: Shown) -> Any:
-        return product
-
-    async def actor(scope: Scope, product: House) -> Any:
-        return scope["state"]["actor"]
-
-    async def record(scope: Scope, actor: Asker) -> Any:
-        return scope["state"]["record"]
-
-    return {
-        "views": Provide(the_views),
-        "product": Provide(the_product),
-        "actor": Provide(actor),
-        "record": Provide(record),
-    }

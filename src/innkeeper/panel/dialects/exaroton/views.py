@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 import msgspec
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
@@ -201,3 +203,7 @@ def is_log(path: str) -> bool:
     """Say whether the file at `path` is a log, by its name or its folder."""
     *folders, name = path.split("/")
     return name.endswith(_LOG_NAMES) or _LOG_FOLDER in folders
+
+
+Shown = NamedDependency[SkipValidation[Views]]
+"""How a route asks for the views."""

@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.errors import CoreError
 from innkeeper.kit.log import get_logger
-from innkeeper.panel.dialects.serverflex.auth import Door, dependencies
+from innkeeper.panel.dialects.serverflex.auth import Door
 from innkeeper.panel.dialects.serverflex.errors import field_of, headers_of, status_of
 from innkeeper.panel.dialects.serverflex.fast import FastReads
 from innkeeper.panel.dialects.serverflex.replies import refusal
@@ -25,6 +25,7 @@ from innkeeper.panel.dialects.serverflex.routes.servers import ServerRoutes
 from innkeeper.panel.dialects.serverflex.routes.sharing import SharingRoutes
 from innkeeper.panel.dialects.serverflex.views import Views
 from innkeeper.panel.http.fast import FastApplication
+from innkeeper.panel.http.given import dependencies
 from innkeeper.panel.http.needs import Needs
 from innkeeper.panel.http.rates import Rates
 from innkeeper.panel.product import Product

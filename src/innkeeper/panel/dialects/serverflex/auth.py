@@ -8,20 +8,14 @@ import re
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import SkipValidation
-from litestar.types import Scope
 
 from innkeeper.core.access.errors import KeyIsMissing, PermissionIsMissing
-from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.access.service import require
-from innkeeper.core.servers.directory import Record
 from innkeeper.panel.dialects.serverflex.errors import FormatIsNotOffered
 from innkeeper.panel.dialects.serverflex.ids import server_uuid
-from innkeeper.panel.dialects.serverflex.views import Views
 from innkeeper.panel.http.bearer import address_of
 from innkeeper.panel.http.needs import Needs
 from innkeeper.panel.http.rates import Rates
@@ -29,10 +23,6 @@ from innkeeper.panel.product import Product
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
-Asker = NamedDependency[SkipValidation[Actor]]
-Reached = NamedDependency[SkipValidation[Record]]
-House = NamedDependency[SkipValidation[Product]]
-Shown = NamedDependency[SkipValidation[Views]]
 
 _BEARER = re.compile(r"bearer(?:\s*:\s*|\s+)(\S+)", re.IGNORECASE)
 _JSON = re.compile(r"(?:text|application)/(?:json|[^/]+\+json)")
@@ -103,30 +93,3 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 1.0
     return 1.0
-
-
-def dependencies(product: Product, views: Views) -> dict[str, Provide]:
-    """Return what gives routes the product, its views and what the door found.
-
-    Each asks for the one before it: the framework resolves those that stand side by side in a group of tasks, which
-    costs more than all the rest of a request.
-    """
-
-    async def the_views() -> Any:
-        return views
-
-    async def the_product(views: Shown) -> Any:
-        return product
-
-    async def actor(scope: Scope, product: House) -> Any:
-        return scope["state"]["actor"]
-
-    async def record(scope: Scope, actor: Asker) -> Any:
-        return scope["state"]["record"]
-
-    return {
-        "views": Provide(the_views),
-        "product": Provide(the_product),
-        "actor": Provide(actor),
-        "record": Provide(record),
-    }

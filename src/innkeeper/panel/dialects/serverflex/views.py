@@ -7,6 +7,8 @@ import ipaddress
 from collections.abc import Sequence
 
 import msgspec
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from innkeeper.core.access.model import Actor, Grant
 from innkeeper.core.accounts.model import Account
@@ -219,3 +221,7 @@ def _is_an_address(text: str) -> bool:
         return not ipaddress.ip_address(text).is_unspecified
     except ValueError:
         return False
+
+
+Shown = NamedDependency[SkipValidation[Views]]
+"""How a route asks for the views."""

@@ -2,8 +2,9 @@
 
 from litestar import Controller, Response, get
 
-from innkeeper.panel.dialects.exaroton.auth import Asker, Shown
 from innkeeper.panel.dialects.exaroton.replies import show
+from innkeeper.panel.dialects.exaroton.views import Shown
+from innkeeper.panel.http.given import Asker
 from innkeeper.panel.http.needs import signed_in
 
 

@@ -5,11 +5,11 @@ from typing import Any
 from litestar import Controller, Request, Response, get, post
 
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached
 from innkeeper.panel.dialects.exaroton.replies import show
 from innkeeper.panel.dialects.exaroton.routes.paths import file_path
 from innkeeper.panel.dialects.exaroton.views import option
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 

@@ -15,9 +15,10 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.files.errors import FileExists, FileNotFound
 from innkeeper.core.servers.directory import Record
 from innkeeper.kit.tasks import in_thread
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.exaroton.replies import reply, show
 from innkeeper.panel.dialects.exaroton.routes.paths import file_path
+from innkeeper.panel.dialects.exaroton.views import Shown
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.http.transfers import SAFE, Body, exactly
 from innkeeper.panel.product import Product

@@ -10,10 +10,11 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.errors import PropertyIsUnknown
 from innkeeper.core.servers.model import ServerChanges
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.exaroton.replies import show
 from innkeeper.panel.dialects.exaroton.shapes import MotdView, RamView
+from innkeeper.panel.dialects.exaroton.views import Shown
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.product import Product
 

@@ -6,10 +6,10 @@ import msgspec
 from litestar import Controller, Request, Response, delete, get, put
 
 from innkeeper.core.access.permissions import ServerPermission
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached
 from innkeeper.panel.dialects.exaroton.replies import show
 from innkeeper.panel.dialects.exaroton.views import entries
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get
 
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Shown
 from innkeeper.panel.dialects.exaroton.replies import reply, show
+from innkeeper.panel.dialects.exaroton.views import Shown
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import signed_in
 
 

@@ -8,10 +8,11 @@ from litestar import Controller, Request, Response, get, post, route
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.console.sharing import MAX_BYTES, MAX_LINES, log_text
 from innkeeper.kit.tasks import in_thread
-from innkeeper.panel.dialects.exaroton.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.exaroton.replies import JSON, reply, show
 from innkeeper.panel.dialects.exaroton.shapes import LogView, SharedLogView
+from innkeeper.panel.dialects.exaroton.views import Shown
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server, signed_in
 
 

@@ -2,9 +2,10 @@
 
 from litestar import Controller, Response, get
 
-from innkeeper.panel.dialects.serverflex.auth import Asker, House, Shown
 from innkeeper.panel.dialects.serverflex.replies import show
 from innkeeper.panel.dialects.serverflex.shapes import ReferralsView
+from innkeeper.panel.dialects.serverflex.views import Shown
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import signed_in
 
 

@@ -7,9 +7,10 @@ from litestar import Controller, Request, Response, get
 
 from innkeeper.core.catalog.model import Package
 from innkeeper.kit.tasks import in_thread
-from innkeeper.panel.dialects.serverflex.auth import Asker, House, Shown
 from innkeeper.panel.dialects.serverflex.paging import place_of, results
 from innkeeper.panel.dialects.serverflex.replies import reply, show
+from innkeeper.panel.dialects.serverflex.views import Shown
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import signed_in
 from innkeeper.panel.product import Product
 

@@ -15,12 +15,12 @@ from innkeeper.core.operations.model import Operation
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.errors import ServerIsNotRunning
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.panel.dialects.serverflex.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.serverflex.paging import timeout_of
 from innkeeper.panel.dialects.serverflex.replies import nothing, show
 from innkeeper.panel.dialects.serverflex.shapes import PlayersView
-from innkeeper.panel.dialects.serverflex.views import Views
+from innkeeper.panel.dialects.serverflex.views import Shown, Views
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.product import Product
 

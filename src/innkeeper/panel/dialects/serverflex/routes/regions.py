@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 from litestar import Controller, Request, Response, get
 
-from innkeeper.panel.dialects.serverflex.auth import House, Shown
 from innkeeper.panel.dialects.serverflex.paging import place_of, results
 from innkeeper.panel.dialects.serverflex.replies import reply, show
+from innkeeper.panel.dialects.serverflex.views import Shown
+from innkeeper.panel.http.given import House
 from innkeeper.panel.http.needs import signed_in
 
 

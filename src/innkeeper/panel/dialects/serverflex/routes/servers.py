@@ -10,14 +10,14 @@ from innkeeper.core.access.permissions import ProductPermission, ServerPermissio
 from innkeeper.core.metrics.service import KEPT, STEP
 from innkeeper.core.servers.model import ServerChanges
 from innkeeper.kit.tasks import in_thread
-from innkeeper.panel.dialects.serverflex.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.serverflex.deploys import DeployBody, draft_of, name_of
 from innkeeper.panel.dialects.serverflex.levels import level_on
 from innkeeper.panel.dialects.serverflex.paging import flag_of, moment_of, place_of, timeout_of
 from innkeeper.panel.dialects.serverflex.replies import reply, show
 from innkeeper.panel.dialects.serverflex.routes.power import followed
-from innkeeper.panel.dialects.serverflex.views import CREATED, stats
+from innkeeper.panel.dialects.serverflex.views import CREATED, Shown, stats
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 
 _SHOWN = timedelta(hours=1)

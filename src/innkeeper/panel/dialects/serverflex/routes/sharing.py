@@ -9,12 +9,13 @@ from innkeeper.core.access.errors import NoSuchGrant
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.core.accounts.model import Account
-from innkeeper.panel.dialects.serverflex.auth import Asker, House, Reached, Shown
 from innkeeper.panel.dialects.serverflex.errors import FieldIsInvalid
 from innkeeper.panel.dialects.serverflex.ids import account_id
 from innkeeper.panel.dialects.serverflex.levels import GIVEN, PERMISSIONS
 from innkeeper.panel.dialects.serverflex.replies import nothing, show
+from innkeeper.panel.dialects.serverflex.views import Shown
 from innkeeper.panel.http.bodies import read_json
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.product import Product
 
