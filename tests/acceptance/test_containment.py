@@ -60,7 +60,8 @@ async def test_a_game_that_takes_too_much_memory_is_killed_by_its_own_limit(innk
 
 async def test_a_fork_bomb_is_contained_and_ends_wholly_when_it_is_killed(embedded: Embedded) -> None:
     neighbour = await Neighbour.of(embedded)
-    server = await make(embedded, "bomb", memory_mib=512)
+    # Room enough for a thousand copies of Python: not memory, but the number of processes is what ends them here.
+    server = await make(embedded, "bomb", memory_mib=4096)
     files = embedded.node_data / "servers" / server.id / "files"
     before = len(psutil.pids())
     await server.command("fork")
