@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 LEAF = "innkeeper"
 """With v2: the group of our own processes, beside those of the servers. systemd's `DelegateSubgroup=` names it."""
 PERIOD_US = 100_000
+SHARE = 1024
+"""What one process weighs in the cpu controller of version 1."""
 MIB = 1 << 20
 _ROUNDS = 5
 _CONTROLLERS: dict[str, Bound] = {"memory": "memory", "cpu": "cpu", "pids": "processes"}
@@ -66,11 +68,14 @@ class Version1:
         return list(self._places.values())
 
     def make(self, name: str, limits: Limits) -> Confined:
-        """Make a group in each tree where something is to be bounded, and always where processes are counted."""
+        """Make a group in each tree where something is to be bounded, and always for processes and for a share of cpu.
+
+        Without the latter a thousand busy processes of one game would have a thousand shares, and the node one.
+        """
         folders, notes = [], []
         bounded = {
             "memory": limits.memory_mib and (lambda folder: _bound_memory(folder, limits.memory_mib or 0)),
-            "cpu": limits.cpu_percent and (lambda folder: _write(folder / "cpu.cfs_quota_us", _quota(limits))),
+            "cpu": lambda folder: _bound_cpu(folder, limits),
             "pids": lambda folder: _write(folder / "pids.max", _most_processes(limits)),
         }
         for controller, place in self._places.items():
@@ -79,7 +84,7 @@ class Version1:
                 continue
             folder = place / name
             try:
-                _make(folder, partial(place.mkdir, exist_ok=True))
+                _make(folder, partial(_make_place, controller, place))
                 folders.append(str(folder))
                 bound(folder)
             except OSError as error:
@@ -224,12 +229,19 @@ def _version1(mounts: list[_Mount], own: Mapping[str, Path], label: str, note: C
             continue
         place = _beneath(mount, own[controller]) / label
         try:
-            place.mkdir(exist_ok=True)
+            _make_place(controller, place)
         except OSError as error:
             note(f"the node may not make control groups: {error.strerror}")
         else:
             places[controller] = place
     return Version1(places) if places else None
+
+
+def _make_place(controller: str, place: Path) -> None:
+    """Make our folder of version 1; all games together weigh there as one busy process for each processor."""
+    place.mkdir(exist_ok=True)
+    if controller == "cpu":
+        _try_write(place / "cpu.shares", str(SHARE * (os.cpu_count() or 1)))
 
 
 def _version2(
@@ -342,6 +354,11 @@ def _bound_memory(folder: Path, mib: int) -> None:
     _write(folder / "memory.limit_in_bytes", value)
     if not _try_write(folder / "memory.memsw.limit_in_bytes", value):  # swap is not counted on this host
         _try_write(folder / "memory.swappiness", "0")
+
+
+def _bound_cpu(folder: Path, limits: Limits) -> None:
+    if limits.cpu_percent:
+        _write(folder / "cpu.cfs_quota_us", _quota(limits))
 
 
 def _quota(limits: Limits) -> str:
