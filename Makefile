@@ -12,6 +12,7 @@ LISTEN ?= 127.0.0.1:8080
 DATA ?= var/innkeeper
 ARGS ?=
 TESTS ?= tests
+WORKERS ?= 2
 CODE := $(wildcard src tests bench)
 
 VENV := $(CURDIR)/.venv
@@ -42,8 +43,8 @@ run: setup ## Serve panel and node here; stops the game servers too (LISTEN=, DA
 check: setup fmt-check lint types lint-imports test ## All that CI runs: format, lint, types, imports, tests
 
 .PHONY: test
-test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name")
-	@$(RUN)/python -m pytest $(TESTS) $(ARGS)
+test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=0: one by one)
+	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS) $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the code and sort its imports

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,6 +27,14 @@ STANDARD_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkser
 STANDARD_THREADS = ("asyncio_", "ThreadPoolExecutor")
 
 os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those of one file stay together, and all that start the whole product do."""
+    for item in items:
+        folder, _, _ = item.path.relative_to(Path(__file__).parent).as_posix().rpartition("/")
+        whole = folder.split("/")[0] == "acceptance"
+        item.add_marker(pytest.mark.xdist_group("acceptance" if whole else item.path.as_posix()))
 
 
 @pytest.fixture(autouse=True)
