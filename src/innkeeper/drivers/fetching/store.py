@@ -18,6 +18,7 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import urljoin, urlsplit
@@ -329,11 +330,11 @@ class _Download:
                 self._check_size(part.size + len(held), whole=False)
                 if len(held) >= _BLOCK:
                     block, held = bytes(held), bytearray()
-                    await to_the_end(lambda block=block: part.write(block))  # type: ignore[misc]
+                    await to_the_end(partial(part.write, block))
                     self._tell(part.size, total)
         finally:
             if held:
-                await to_the_end(lambda: part.write(bytes(held)))
+                await to_the_end(partial(part.write, bytes(held)))
         self._tell(part.size, total)
 
     def _tell(self, done: int, total: int | None) -> None:

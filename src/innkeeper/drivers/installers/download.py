@@ -4,6 +4,7 @@ What arrives has been checked before, and each file appears whole or not at all.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
@@ -50,9 +51,7 @@ class DownloadInstaller:
         for number, file in enumerate(wanted.files):
             content = await self._downloads.get(file, place.shared, _part(place.report, number, len(wanted.files)))
             with content:
-                await in_stoppable_thread(
-                    lambda called_off, content=content, file=file: _copy(content, file, place.folder, called_off)  # type: ignore[misc]
-                )
+                await in_stoppable_thread(partial(_copy, content, file, place.folder))
         place.report(f"Downloaded {len(wanted.files)} files", 1.0)
 
 
