@@ -29,6 +29,7 @@ STANDARD_THREADS = ("asyncio_", "ThreadPoolExecutor")
 os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those of one file stay together, and all that start the whole product do."""
     for item in items:
