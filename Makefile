@@ -44,7 +44,7 @@ check: setup fmt-check lint types lint-imports test ## All that CI runs: format,
 
 .PHONY: test
 test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=0: one by one)
-	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS) $(ARGS)
+	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS) $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the code and sort its imports

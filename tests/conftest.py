@@ -14,12 +14,14 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 GRACE_SECONDS = 2.0
+ACCEPTANCE = "tests/acceptance/"
 MARK = "INNKEEPER_TEST_RUN"
 # Children that the standard library starts once for the whole process, on first use.
 STANDARD_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
@@ -29,13 +31,18 @@ STANDARD_THREADS = ("asyncio_", "ThreadPoolExecutor")
 os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4()}"
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Together(LoadScopeScheduling):  # type: ignore[misc]
     """Where tests run side by side, those of one file stay together, and all that start the whole product do."""
-    for item in items:
-        folder, _, _ = item.path.relative_to(Path(__file__).parent).as_posix().rpartition("/")
-        whole = folder.split("/")[0] == "acceptance"
-        item.add_marker(pytest.mark.xdist_group("acceptance" if whole else item.path.as_posix()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return ACCEPTANCE if file.startswith(ACCEPTANCE) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Say what pytest-xdist shares out."""
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
