@@ -12,7 +12,7 @@ LISTEN ?= 127.0.0.1:8080
 DATA ?= var/innkeeper
 ARGS ?=
 TESTS ?= tests
-WORKERS ?= 2
+WORKERS ?= 0
 CODE := $(wildcard src tests bench)
 
 VENV := $(CURDIR)/.venv
@@ -43,7 +43,7 @@ run: setup ## Serve panel and node here; stops the game servers too (LISTEN=, DA
 check: setup fmt-check lint types lint-imports test ## All that CI runs: format, lint, types, imports, tests
 
 .PHONY: test
-test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=0: one by one)
+test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=2: side by side)
 	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS) $(ARGS)
 
 .PHONY: fmt
