@@ -83,7 +83,7 @@ class Stream:
 
 @pytest.mark.skipif(shutil.which("javac") is None, reason="there is no Java development kit here")
 async def test_a_java_games_heap_is_seen_to_grow_and_shrink_and_its_tick_to_slow_down(inn: Embedded) -> None:
-    server = await inn.api.create(package="jvm", port=free_port(), limits={"memory_mib": 128})
+    server = await inn.api.create(package="jvm", port=free_port(), limits={"memory_mib": 512})
     async with Stream.of(inn.api, server, "figures/stream?tick=true") as figures:
         await server.command("gc")
         before = await figures.usage(lambda usage: (usage["heap_bytes"] or 0) > 0)
