@@ -22,12 +22,12 @@ from innkeeper.core.access.service import require
 from innkeeper.core.errors import CoreError, Forbidden
 from innkeeper.core.operations.errors import NoSuchOperation
 from innkeeper.core.operations.model import Operation
-from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.errors import NoSuchServer
 from innkeeper.panel.api.errors import body_of, encode_error, status_of
 from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.api.tickets import Tickets
 from innkeeper.panel.http.bearer import address_of, bearer_of
+from innkeeper.panel.http.given import Asker, let_in
 from innkeeper.panel.http.needs import Needs
 from innkeeper.panel.product import Product
 
@@ -37,10 +37,7 @@ CLIENT_HEADER = "x-innkeeper-client"
 REFUSED = 4000
 """A WebSocket refused before it was accepted is closed with this plus the status."""
 
-Asker = NamedDependency[SkipValidation[Actor]]
-Reached = NamedDependency[SkipValidation[Record]]
 Found = NamedDependency[SkipValidation[Operation]]
-House = NamedDependency[SkipValidation[Product]]
 Views = NamedDependency[SkipValidation[ServerViews]]
 
 GIVEN = ("product", "server_views", "tickets", "streams", "watching", "actor", "record", "found")
@@ -142,18 +139,11 @@ def dependencies(product: Product) -> dict[str, Provide]:
     async def the_product(server_views: Views) -> Any:
         return product
 
-    async def actor(scope: Scope, product: House) -> Any:
-        return scope["state"]["actor"]
-
-    async def record(scope: Scope, actor: Asker) -> Any:
-        return scope["state"]["record"]
-
     async def found(scope: Scope, actor: Asker) -> Any:
         return scope["state"]["found"]
 
     return {
         "product": Provide(the_product),
-        "actor": Provide(actor),
-        "record": Provide(record),
+        **let_in(),
         "found": Provide(found),
     }

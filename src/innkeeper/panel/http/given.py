@@ -1,4 +1,4 @@
-"""What a dialect's routes are given by name: the product, the dialect's views, and whom and what its door let in.
+"""What routes are given by name: the product, a dialect's views, and whom and what the door let in.
 
     async def start(self, actor: Asker, record: Reached, product: House) -> …
 
@@ -33,15 +33,21 @@ def dependencies(product: Product, views: object) -> dict[str, Provide]:
     async def the_product(views: NamedDependency[SkipValidation[Any]]) -> Any:
         return product
 
-    async def actor(scope: Scope, product: House) -> Any:
-        return scope["state"]["actor"]
-
-    async def record(scope: Scope, actor: Asker) -> Any:
-        return scope["state"]["record"]
-
     return {
         "views": Provide(the_views),
         "product": Provide(the_product),
-        "actor": Provide(actor),
-        "record": Provide(record),
+        **let_in(),
     }
+
+
+def let_in() -> dict[str, Provide]:
+    """Return what gives routes `actor` and `record`, after the `product`."""
+    return {"actor": Provide(_actor), "record": Provide(_record)}
+
+
+async def _actor(scope: Scope, product: House) -> Any:
+    return scope["state"]["actor"]
+
+
+async def _record(scope: Scope, actor: Asker) -> Any:
+    return scope["state"]["record"]

@@ -8,9 +8,9 @@ from litestar.params import FromPath, JSONBody
 from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.paging import page_by_id
 from innkeeper.panel.api.params import ChangeAccount, CreateAccount, CreateKey, Cursor, Limit, as_utc
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import on_product, signed_in
 
 

@@ -10,7 +10,6 @@ from innkeeper.core.access.permissions import ProductPermission, ServerPermissio
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import billing_views, views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import (
     AssignPool,
     ChangeBilling,
@@ -22,6 +21,7 @@ from innkeeper.panel.api.params import (
     NamePool,
     SetPrice,
 )
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 from innkeeper.panel.product import Product
 

@@ -8,8 +8,8 @@ from litestar.params import JSONBody, QueryParameter
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.files.configs import OptionValue
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import ChangeOptions
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 ConfigPath = Annotated[

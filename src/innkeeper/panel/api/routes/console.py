@@ -14,10 +14,10 @@ from innkeeper.core.console.service import MAX_TAIL
 from innkeeper.kit.clock import from_microseconds, microseconds
 from innkeeper.kit.pages import MAX_PAGE
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import Command, as_utc
 from innkeeper.panel.api.streams import Streams
 from innkeeper.panel.api.tickets import Tickets
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 MAX_LINES = 5000

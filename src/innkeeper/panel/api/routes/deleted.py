@@ -13,8 +13,8 @@ from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.kit.pages import DEFAULT_PAGE, decode_integer_cursor, encode_cursor
 from innkeeper.panel.api import PREFIX, views
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.params import Cursor, Limit, Wait
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import on_product
 from innkeeper.panel.product import Product
 

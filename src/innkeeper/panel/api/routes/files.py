@@ -13,8 +13,8 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.files.model import FileEntry
 from innkeeper.kit.pages import DEFAULT_PAGE, BadCursor, decode_cursor, encode_cursor
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import Cursor, FilePath, Limit, MakeDirectory, Rename
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 from innkeeper.panel.http.transfers import SAFE, Body, exactly
 

@@ -13,8 +13,8 @@ from innkeeper.core.servers.model import Usage
 from innkeeper.kit.clock import from_microseconds, microseconds
 from innkeeper.kit.pages import DEFAULT_PAGE, MAX_PAGE, BadCursor, Page, decode_integer_cursor, encode_cursor
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import Cursor, Limit, as_utc
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server, signed_in
 from innkeeper.panel.product import Product
 

@@ -9,10 +9,10 @@ from innkeeper.core.access.permissions import ProductPermission, ServerPermissio
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import catalogue_views, views
 from innkeeper.panel.api.catalogue_views import IndexView, PackageView
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.paging import page_by_id
 from innkeeper.panel.api.params import ChangeNode, Cursor, Limit
 from innkeeper.panel.api.versions import own_version
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import on_product, open_to_all, signed_in
 
 

@@ -9,9 +9,9 @@ from litestar.params import JSONBody, QueryParameter, SkipValidation
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import CallManagement
 from innkeeper.panel.api.watching import Watching
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 WatchingHere = NamedDependency[SkipValidation[Watching]]

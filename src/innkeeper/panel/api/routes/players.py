@@ -7,8 +7,8 @@ from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.players.model import ListedPlayer
 from innkeeper.core.servers.model import OnlinePlayer
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House, Reached
 from innkeeper.panel.api.params import ChangePlayerList
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
 
 

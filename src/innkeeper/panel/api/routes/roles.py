@@ -13,9 +13,9 @@ from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.paging import page_by_id
 from innkeeper.panel.api.params import ChangeRole, CreateRole, Cursor, Limit
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import on_product
 from innkeeper.panel.product import Product
 

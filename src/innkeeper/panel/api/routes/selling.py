@@ -9,8 +9,8 @@ from innkeeper.core.catalog.store import Sold
 from innkeeper.core.nodes.model import Region
 from innkeeper.panel.api import catalogue_views, selling_views, views
 from innkeeper.panel.api.catalogue_views import PackageView
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.selling_views import PlanView, PutPlan, PutRegion, PutRetired, RegionView
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import on_product, signed_in
 from innkeeper.panel.product import Product
 

@@ -17,7 +17,7 @@ from innkeeper.core.operations.model import Operation
 from innkeeper.core.servers.model import Server
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import PREFIX, views
-from innkeeper.panel.api.door import Asker, Found, House, Reached, Views
+from innkeeper.panel.api.door import Found, Views
 from innkeeper.panel.api.params import (
     MAX_SERVERS_PAGE,
     ChangeServer,
@@ -32,6 +32,7 @@ from innkeeper.panel.api.params import (
     Wait,
 )
 from innkeeper.panel.api.servers_view import ServerViews
+from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 from innkeeper.panel.product import Product
 

@@ -7,9 +7,9 @@ from litestar.connection import Request
 from litestar.params import JSONBody
 
 from innkeeper.panel.api import views
-from innkeeper.panel.api.door import Asker, House
 from innkeeper.panel.api.params import SignIn
 from innkeeper.panel.http.bearer import address_of
+from innkeeper.panel.http.given import Asker, House
 from innkeeper.panel.http.needs import open_to_all, signed_in
 
 _MAX_SIGN_IN = 16 * 1024
