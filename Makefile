@@ -12,7 +12,7 @@ LISTEN ?= 127.0.0.1:8080
 DATA ?= var/innkeeper
 ARGS ?=
 TESTS ?= tests
-WORKERS ?= 0
+WORKERS ?= 2
 CODE := $(wildcard src tests bench)
 
 VENV := $(CURDIR)/.venv
@@ -33,6 +33,7 @@ setup: ## Make .venv with the locked packages and this project (PYTHON=… to ch
 .PHONY: setup-tests
 setup-tests: setup ## Install what tests use besides: npm packages as real clients, a Java development kit
 	@tools/npm-ci.sh $(NPM_TESTS)
+	@tools/crafty-async.sh
 	@tools/jdk.sh
 
 .PHONY: run
@@ -43,8 +44,8 @@ run: setup ## Serve panel and node here; stops the game servers too (LISTEN=, DA
 check: setup fmt-check lint types lint-imports test ## All that CI runs: format, lint, types, imports, tests
 
 .PHONY: test
-test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=2: side by side)
-	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS) $(ARGS)
+test: setup setup-tests ## Run the tests, slow ones too (TESTS=tests/unit, ARGS="-k name", WORKERS=0: one by one)
+	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the code and sort its imports

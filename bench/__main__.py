@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from bench import api, console, idle, recovery, starts, transfers
+from bench import api, backups, console, idle, recovery, starts, transfers
 from bench.options import Options
 from bench.report import Report
 
@@ -15,6 +15,7 @@ BENCHES = {
     "idle": idle,
     "recovery": recovery,
     "transfers": transfers,
+    "backups": backups,
 }
 
 
@@ -30,7 +31,7 @@ def main() -> None:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     options = Options(repeats=given.repeats)
     if given.quick:
-        options = Options(repeats=1, seconds=0.5, idle_seconds=3.0, idle_servers=(0, 10), transfer_mib=64)
+        options = Options(repeats=1, seconds=0.5, idle_seconds=3.0, idle_servers=(0, 10), transfer_mib=64, backup_mb=50)
     begun = time.monotonic()
     report = Report()
     for name in given.names or BENCHES:

@@ -12,6 +12,7 @@ class Options(msgspec.Struct, frozen=True):
     idle_seconds: float = 15.0
     idle_servers: tuple[int, ...] = (0, 50, 200)
     transfer_mib: int = 1024
+    backup_mb: int = 500
 
     def with_limit(self, repeat: int) -> bool:
         """Say whether the limit is measured with this repeat: with the first and the last."""

@@ -14,14 +14,17 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
 import psutil
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+
+# Its suites assert as tests do. Said before anything imports them.
+pytest.register_assert_rewrite("innkeeper.testing")
 
 GRACE_SECONDS = 2.0
 ACCEPTANCE = "tests/acceptance/"
+ACCEPTANCE_S = 600
+"""For one test that starts the whole product, maybe on a loaded machine; what it waits for gives up long before."""
 MARK = "INNKEEPER_TEST_RUN"
 # Children that the standard library starts once for the whole process, on first use.
 STANDARD_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
@@ -31,26 +34,14 @@ STANDARD_THREADS = ("asyncio_", "ThreadPoolExecutor")
 os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4()}"
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Where tests run side by side, those of one file stay together, and all that start the whole product do."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        return ACCEPTANCE if file.startswith(ACCEPTANCE) else file
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Say what pytest-xdist shares out."""
-    return Together(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that race real processes for the machine a second try; pytest's closing line counts those who took it.
 
     All others must pass at once.
     """
     for item in items:
+        if item.nodeid.startswith(ACCEPTANCE):
+            item.add_marker(pytest.mark.timeout(ACCEPTANCE_S))
         if item.nodeid.startswith(ACCEPTANCE) or item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 

@@ -17,6 +17,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ MADE = "<!-- Made by tools/coverage.py: change the code, or tools/dialects, then
 SOCKET = "WebSocket"
 _UNASKED = frozenset({"OPTIONS", "HEAD"})
 """Methods that the framework answers by itself."""
-_SUCCESSES = frozenset({"200", "204"})
+_SUCCESSES = frozenset({"200", "201", "204"})
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -52,6 +53,22 @@ class Streams(msgspec.Struct, frozen=True):
     """MODULE:CLASS whose subclasses serve the others; each has a `name` and a `permission`."""
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """Where replies are meant to differ from what was observed of the original."""
+
+    exchanges: tuple[str, ...]
+    """Names of observed exchanges, as patterns."""
+    fields: tuple[str, ...]
+    """Fields of their replies, as patterns."""
+    reason: str
+
+    def covers(self, exchange: str, field: str) -> bool:
+        """Say whether a field of an exchange's reply may differ so."""
+        return any(fnmatchcase(exchange, each) for each in self.exchanges) and any(
+            fnmatchcase(field, each) for each in self.fields
+        )
+
+
 class Table(msgspec.Struct, frozen=True):
     """What a dialect demands: `tools/dialects/NAME.toml`. A route is METHOD PATH, without the prefix."""
 
@@ -65,12 +82,22 @@ class Table(msgspec.Struct, frozen=True):
     documented: tuple[str, ...]
     also: tuple[str, ...] = ()
     """What only known clients ask for."""
+    refused: tuple[str, ...] = ()
+    """Those of them that mean nothing here, and say so."""
+    outside: tuple[str, ...] = ()
+    """Those of them that do not lie below the prefix."""
     streams: Streams = Streams()
+    differences: tuple[Difference, ...] = ()
 
     @property
     def routes(self) -> tuple[str, ...]:
         """Return every route that is asked for."""
         return self.documented + self.also
+
+    def address(self, route: str) -> str:
+        """Return the path of a route as a client asks for it."""
+        path = route.partition(" ")[2]
+        return path if route in self.outside else f"{self.prefix}{path}"
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -121,7 +148,8 @@ class Coverage(msgspec.Struct, frozen=True):
         found += [
             f"{route}: no transcript of a success"
             for route in table.routes
-            if not route.startswith(SOCKET) and not any(each.succeeds for each in self.transcripts.get(route, []))
+            if not route.startswith(SOCKET)
+            and not any(each.succeeds or route in table.refused for each in self.transcripts.get(route, []))
         ]
         found += [f"{each}: no real client" for each in sorted(known) if needs_client(each) and each not in self.proofs]
         found += [f"{each}: proven, but not known" for each in self.proofs if each not in known]
@@ -291,10 +319,15 @@ def _claim(decorator: ast.expr) -> tuple[list[str], list[str]]:
 
 
 def page_of(dialect: str) -> str:
-    """Return a dialect's page: its words, with the tables where `<!-- routes -->` and `<!-- streams -->` stand."""
+    """Return a dialect's page: its words, with the tables where `<!-- routes -->` and its kin stand."""
     coverage = coverage_of(dialect)
     words = (TABLES / f"{dialect}.md").read_text()
-    for name, table in (("routes", _routes_table(coverage)), ("streams", _streams_table(coverage))):
+    made = {
+        "routes": _routes_table(coverage),
+        "streams": _streams_table(coverage),
+        "differences": _differences_table(coverage.table),
+    }
+    for name, table in made.items():
         words = words.replace(f"<!-- {name} -->", "\n".join(table))
     return MADE + words
 
@@ -304,10 +337,10 @@ def _routes_table(coverage: Coverage) -> Iterator[str]:
     yield "| | path | needs | served by | transcripts | real clients |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for route in table.routes:
-        method, _, path = route.partition(" ")
+        method = route.partition(" ")[0]
         written = _written(coverage.transcripts.get(route, [])) if needs_client(route) else "–"
         yield _row(
-            method, f"`{table.prefix}{path}`", *_told(coverage.served.get(route)), written, _clients(coverage, route)
+            method, f"`{table.address(route)}`", *_told(coverage.served.get(route)), written, _clients(coverage, route)
         )
 
 
@@ -316,6 +349,17 @@ def _streams_table(coverage: Coverage) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for name in streams_of(coverage.table):
         yield _row(f"`{name}`", *_told(coverage.streamed.get(name)), _clients(coverage, f"stream {name}"))
+
+
+def _differences_table(table: Table) -> Iterator[str]:
+    yield "| observed exchanges | what differs | why |"
+    yield "| --- | --- | --- |"
+    for each in table.differences:
+        yield _row(*(", ".join(map(_code, names)) for names in (each.exchanges, each.fields)), each.reason)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def _told(served: Served | None) -> tuple[str, str]:

@@ -25,6 +25,7 @@ compile() {
 
 compile requirements/run.txt pyproject.toml
 compile requirements/dev.txt pyproject.toml --group dev --constraint requirements/run.txt
+compile requirements/crafty-async.txt --group crafty-async
 compile requirements/uv.txt --group uv
 compile requirements/node.txt --group node
 

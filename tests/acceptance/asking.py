@@ -11,7 +11,9 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from tests.acceptance.looking import eventually, free_port
+from tests.acceptance.looking import PATIENCE_S, eventually, free_port
+
+WAIT_S = 20
 
 
 class Api:
@@ -44,10 +46,22 @@ class Api:
         assert reply.is_success or reply.status_code in (502, 503, 504), f"{path}: {reply.status_code} {reply.text}"
         return reply.is_success
 
+    async def done(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """Return an operation once it has ended, which must have gone well."""
+
+        async def has_ended() -> bool:
+            nonlocal operation
+            operation = await self.ask("GET", f"/operations/{operation['id']}", params={"wait": WAIT_S})
+            return operation["finished_at"] is not None
+
+        await eventually(has_ended, "an operation to end", within=180, otherwise=lambda: str(operation))
+        assert operation["state"] == "done", operation
+        return operation
+
     async def create(self, *, start: bool = True, **draft: Any) -> "Server":
         """Make a server, installed and, with `start`, running. Only then this returns."""
         server = await self.create_only(start=start, **draft)
-        await server.until("running" if start else "stopped", within=110)
+        await server.until("running" if start else "stopped", within=180)
         return server
 
     async def create_only(self, *, name: str = "inn", **draft: Any) -> "Server":
@@ -89,7 +103,7 @@ class Server:
         found: dict[str, Any] = await self._api.ask("GET", f"/servers/{self.id}")
         return found
 
-    async def until(self, state: str, *, within: float = 40, **fields: Any) -> dict[str, Any]:
+    async def until(self, state: str, *, within: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         """Return how it is once it is in `state` and its fields are as given."""
         last: dict[str, Any] = {}
 
@@ -101,7 +115,7 @@ class Server:
         await eventually(is_so, f"{self.name} to be {state} {fields or ''}", within=within, otherwise=lambda: str(last))
         return last
 
-    async def another_run(self, pid: int, *, within: float = 60) -> dict[str, Any]:
+    async def another_run(self, pid: int, *, within: float = PATIENCE_S) -> dict[str, Any]:
         """Return how it is once it runs as another process than `pid`."""
         last: dict[str, Any] = {}
 
@@ -113,11 +127,9 @@ class Server:
         await eventually(look, f"another run of {self.name}", within=within, otherwise=lambda: str(last))
         return last
 
-    async def order(self, verb: str, *, wait: float = 60) -> dict[str, Any]:
+    async def order(self, verb: str) -> dict[str, Any]:
         """Order `start`, `stop`, …; return the operation once it has ended, which must have gone well."""
-        done: dict[str, Any] = await self._api.ask("POST", f"/servers/{self.id}/{verb}", params={"wait": wait})
-        assert done["state"] == "done", done
-        return done
+        return await self._api.done(await self._api.ask("POST", f"/servers/{self.id}/{verb}", params={"wait": WAIT_S}))
 
     async def bring_to(self, state: str) -> None:
         """Have it `running` or `stopped`, from wherever it is; what it is about already, it may do to the end."""
@@ -159,7 +171,7 @@ class Server:
         """Say whether the way to its console is open: through the panel, and over the bus, to its node."""
         return await self._api.is_well(f"/servers/{self.id}/console?tail=1")
 
-    async def printed(self, text: str, *, last: bool = False, within: float = 20) -> int:
+    async def printed(self, text: str, *, last: bool = False, within: float = PATIENCE_S) -> int:
         """Return the number of the first line that holds `text` (or of the last), once there is one."""
         lines: list[tuple[int, str]] = []
 
@@ -197,7 +209,7 @@ class Follower:
         if not self._task.cancelled():
             self._task.result()
 
-    async def has(self, text: str, *, within: float = 30) -> None:
+    async def has(self, text: str, *, within: float = PATIENCE_S) -> None:
         """Return once a line that is `text` has come."""
         await eventually(
             lambda: any(line == text for _, line in self.lines[-1000:]),

@@ -29,7 +29,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def shared_games(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What installers make for all servers of a node: filled by the first test that needs it, used by the others."""
     if KEPT in os.environ:
-        kept = Path(os.environ[KEPT]).absolute()
+        kept = Path(os.environ[KEPT], os.environ.get("PYTEST_XDIST_WORKER", "")).absolute()
         kept.mkdir(parents=True, exist_ok=True)
         yield kept
         return

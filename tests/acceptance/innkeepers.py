@@ -24,8 +24,8 @@ from innkeeper.testing.postgres import PostgresServer
 from tests.acceptance.asking import Api
 from tests.acceptance.looking import end_processes, eventually, processes_of, told
 
-START_S = 30.0
-END_S = 40.0
+START_S = 120.0
+END_S = 90.0
 
 
 class Command:
@@ -339,7 +339,7 @@ async def admin(*arguments: str) -> str:
     return output
 
 
-async def run(*arguments: str, within: float = 60) -> tuple[int, str, str]:
+async def run(*arguments: str, within: float = START_S) -> tuple[int, str, str]:
     """Run `innkeeper …` to its end; return its exit status, all it printed, and what it logged."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innkeeper", *arguments),

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import psutil
 
+PATIENCE_S = 60.0
+"""For what comes sooner or later: on a loaded machine, later. What is promised in time is measured by its own test."""
 _LOOK_S = 0.02
+_GRACE_S = 10.0
 
 
 async def eventually(
     look: Callable[[], bool | Awaitable[bool]],
     what: str,
     *,
-    within: float = 20,
+    within: float = PATIENCE_S,
     otherwise: Callable[[], str] = lambda: "",
 ) -> None:
     """Return once `look` says yes; raise AssertionError after `within` seconds, with what `otherwise` says."""
@@ -68,7 +71,7 @@ def keeper_of(pid: int) -> psutil.Process:
 
 async def processes_of(folder: Path) -> list[psutil.Process]:
     """Return processes that have to do with `folder`, after a moment of grace in which they may end."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + _GRACE_S
     while True:
         found = [process for process in psutil.process_iter() if _belongs(process, str(folder))]
         if not found or time.monotonic() > deadline:
@@ -100,4 +103,4 @@ def end_processes(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(processes, timeout=5)
+    psutil.wait_procs(processes, timeout=_GRACE_S)

@@ -118,7 +118,6 @@ class Truth:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_panels_that_are_killed_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None:
     url, node, truth = asyncio.run(_furnished(tmp_path))
     forking = multiprocessing.get_context("forkserver")

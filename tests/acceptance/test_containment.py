@@ -14,7 +14,7 @@ from tests.acceptance.innkeepers import Embedded, Innkeeper
 from tests.acceptance.looking import eventually, programs_in
 from tests.unit.node.limits.conftest import needs_groups
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), needs_groups]
+pytestmark = [pytest.mark.slow, needs_groups]
 
 GREEDY = Path(__file__).parent / "games" / "greedy.py"
 NO_RESTART = {"restart": False}
@@ -41,7 +41,7 @@ class Neighbour:
         """Check that it runs as the same process and answers."""
         self._said += 1
         await self._server.command(f"hello {self._said}")
-        await self._server.printed(f"heard hello {self._said}", within=10)
+        await self._server.printed(f"heard hello {self._said}")
         assert (await self._server.until("running"))["pid"] == self._pid
 
 
@@ -68,7 +68,7 @@ async def test_a_fork_bomb_is_contained_and_ends_wholly_when_it_is_killed(embedd
     await eventually(lambda: len(programs_in(files)) > 500, "the bomb to go off")
     assert len(psutil.pids()) < before + 2000
     await neighbour.is_well()
-    await server.order("kill", wait=20)
+    await server.order("kill")
     assert programs_in(files) == []
     await neighbour.is_well()
 

@@ -13,7 +13,7 @@ from tests.acceptance.asking import Server
 from tests.acceptance.innkeepers import Innkeeper, Separate
 from tests.clients.bots import Bot
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 LISTS = {
     "whitelist": ("Alice", "Bob", "Added Bob to the whitelist"),

@@ -24,10 +24,10 @@ import pytest
 from innkeeper.testing.postgres import PostgresServer
 from tests.acceptance.asking import Api, Server
 from tests.acceptance.innkeepers import Embedded, Innkeeper, Separate, run
-from tests.acceptance.looking import eventually
+from tests.acceptance.looking import PATIENCE_S, eventually
 from tests.clients.bots import Bot
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 COUNTER = Path(__file__).parent / "games" / "counter.py"
 CREDIT = 1_000_000
@@ -88,7 +88,7 @@ class Witness:
         if not self._task.cancelled():
             self._task.result()
 
-    async def another(self, than: int, *, within: float = 30) -> int:
+    async def another(self, than: int, *, within: float = PATIENCE_S) -> int:
         """Return the game's process once it has one, other than `than`."""
         await eventually(lambda: bool(self._alive.keys() - {than}), "another process of the game", within=within)
         return next(iter(self._alive.keys() - {than}))
@@ -338,13 +338,13 @@ async def _run_dry(installing: asyncio.Lock, inn: Innkeeper) -> None:
         await server.order("start")
         async with Bot("127.0.0.1", server.port, "Alice") as alice:
             await alice.join()
-            await alice.wait_for("chat", text=": its credits run out.", within=40)
+            await alice.wait_for("chat", text=": its credits run out.")
             await _leave(admin, server, ENOUGH_TO_STOP)
             if isinstance(inn, Separate):
                 await inn.kill_part("panel")
                 await inn.start()
             told = len(alice.events)
-            await alice.wait_for("end", within=60)
+            await alice.wait_for("end")
             assert "credits run out" not in str(alice.events[told:]), "told twice"
         view = await server.until("stopped", pid=None)
         await eventually(lambda: len(witness.lives) == 1, "its process to end")

@@ -54,10 +54,10 @@ async def test_openttd_is_installed_joined_left_saved_and_played_on(embedded: Em
     await server.printed("The game has started.")
 
     async with openttd_player(tree, tmp_path / "player", server.port, "Bob"):
-        await eventually(lambda: are_there(server, "Bob"), "Bob to be there", within=40)
+        await eventually(lambda: are_there(server, "Bob"), "Bob to be there")
         await server.command('say "all aboard"')
         await server.printed("Server: all aboard")
-    await eventually(lambda: are_there(server), "Bob to be gone", within=40)
+    await eventually(lambda: are_there(server), "Bob to be gone")
 
     await server.order("stop")
     stopped = await server.view()

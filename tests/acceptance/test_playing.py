@@ -16,7 +16,7 @@ async def statuses_until(client: ExarotonNode, last: int) -> list[int]:
     """Return the statuses that the client is told, each once in a row, up to `last`."""
     seen: list[int] = []
     while not seen or seen[-1] != last:
-        status = (await client.wait_for("status", within=40))["data"]["status"]
+        status = (await client.wait_for("status"))["data"]["status"]
         if not seen or seen[-1] != status:
             seen.append(status)
     return seen
@@ -91,4 +91,4 @@ async def _is(client: ExarotonPython, id: str, status: str) -> None:
     async def look() -> bool:
         return bool((await client.call("get_server", id)).status == status)
 
-    await eventually(look, f"the server to be {status}", within=40)
+    await eventually(look, f"the server to be {status}")

@@ -12,7 +12,7 @@ from tests.acceptance.innkeepers import Embedded, Innkeeper, Separate, admin
 from tests.acceptance.looking import eventually, is_alive
 from tests.clients.bots import Bot
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 COUNTER = Path(__file__).parent / "games" / "counter.py"
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 SCRIPTS = Path(__file__).parent / "npm"
 LONGEST_UNREAD_BYTES = 4 * 1024 * 1024
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 PROSE = ("text", "reason", "message")
 """Fields that hold what people read: a test names a part of them."""
 
@@ -139,7 +139,7 @@ class Crowd(Driven):
         super().__init__("crowd.js", host, str(port), prefix, str(count), version)
         self._names = [f"{prefix}{number}" for number in range(count)]
 
-    async def join(self, *, within: float = 60) -> None:
+    async def join(self, *, within: float = PATIENCE_SECONDS) -> None:
         """Join with all of them and wait until each stands in the world."""
         await self.order("join")
         for name in self._names:

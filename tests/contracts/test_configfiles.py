@@ -1,15 +1,11 @@
 """The contract of config formats over every format there is."""
 
-import pytest
-
-pytest.register_assert_rewrite("innkeeper.testing.config_suite")
-
-from innkeeper.drivers.configfiles.ini import Ini  # noqa: E402
-from innkeeper.drivers.configfiles.json import Json  # noqa: E402
-from innkeeper.drivers.configfiles.properties import Properties  # noqa: E402
-from innkeeper.drivers.configfiles.toml import Toml  # noqa: E402
-from innkeeper.drivers.configfiles.yaml import Yaml  # noqa: E402
-from innkeeper.testing.config_suite import ConfigSuite, KeySuite, Specimen  # noqa: E402
+from innkeeper.drivers.configfiles.ini import Ini
+from innkeeper.drivers.configfiles.json import Json
+from innkeeper.drivers.configfiles.properties import Properties
+from innkeeper.drivers.configfiles.toml import Toml
+from innkeeper.drivers.configfiles.yaml import Yaml
+from innkeeper.testing.config_suite import ConfigSuite, KeySuite, Specimen
 
 
 class TestKeys(KeySuite):

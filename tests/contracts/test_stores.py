@@ -6,29 +6,26 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-pytest.register_assert_rewrite(
-    "innkeeper.testing.billing_store_suite",
-    "innkeeper.testing.index_store_suite",
-    "innkeeper.testing.rental_store_suite",
-    "innkeeper.testing.selling_store_suite",
-    "innkeeper.testing.server_store_suite",
-    "innkeeper.testing.store_suite",
-)
-
-from innkeeper.core.work import Changed  # noqa: E402
-from innkeeper.storage.database import Database  # noqa: E402
-from innkeeper.storage.engines import open_engine  # noqa: E402
-from innkeeper.storage.schema import metadata  # noqa: E402
-from innkeeper.storage.upgrades import upgrade  # noqa: E402
-from innkeeper.testing import (  # noqa: E402
+from innkeeper.core.work import Changed
+from innkeeper.storage.database import Database
+from innkeeper.storage.engines import open_engine
+from innkeeper.storage.schema import metadata
+from innkeeper.storage.upgrades import upgrade
+from innkeeper.testing import (
+    backup_store_suite,
     billing_store_suite,
     index_store_suite,
+    metric_store_suite,
     rental_store_suite,
+    schedule_store_suite,
     selling_store_suite,
     server_store_suite,
+    sign_in_store_suite,
     store_suite,
+    webhook_store_suite,
 )
-from innkeeper.testing.store_samples import Stores  # noqa: E402
+from innkeeper.testing.databases import compiling_once
+from innkeeper.testing.store_samples import Stores
 
 pytest_plugins = ["innkeeper.testing.postgres"]
 
@@ -47,7 +44,7 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 async def url(migrated: str) -> str:
     """The URL of an empty database."""
-    engine = open_engine(migrated)
+    engine = compiling_once(open_engine(migrated))
     async with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
@@ -65,7 +62,7 @@ async def stores(url: str) -> AsyncIterator[Stores]:
     async def announce(changes: list[Changed]) -> None:
         announced.append(changes)
 
-    database = await Database.open(url, announce)
+    database = Database(compiling_once(open_engine(url)), announce)
     yield Stores(database.works, announced)
     await database.aclose()
 
@@ -75,6 +72,10 @@ class TestTransactions(store_suite.TransactionPromises):
 
 
 class TestAccounts(store_suite.AccountPromises):
+    pass
+
+
+class TestFailedSignIns(sign_in_store_suite.FailedSignInPromises):
     pass
 
 
@@ -106,7 +107,7 @@ class TestIndexes(index_store_suite.IndexPromises):
     pass
 
 
-class TestMetrics(server_store_suite.MetricPromises):
+class TestMetrics(metric_store_suite.MetricPromises):
     pass
 
 
@@ -123,4 +124,16 @@ class TestBilling(billing_store_suite.BillingPromises):
 
 
 class TestRentals(rental_store_suite.RentalPromises):
+    pass
+
+
+class TestBackups(backup_store_suite.BackupPromises):
+    pass
+
+
+class TestSchedules(schedule_store_suite.SchedulePromises):
+    pass
+
+
+class TestWebhooks(webhook_store_suite.WebhookPromises):
     pass

@@ -5,20 +5,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import msgspec
+import pyotp
 import pytest
 
-from innkeeper.core.access.errors import TooManyGrants
+from innkeeper.core.access.errors import KeyIsUnknown, TooManyGrants, TooManyRoles
+from innkeeper.core.access.model import Role
+from innkeeper.core.accounts.errors import TooManyAccounts, TooManyAttempts, WrongCredentials
 from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.model import NodeFacts
 from innkeeper.core.servers.errors import ServerChangedMeanwhile, ServerIsBusy, ServerIsDeleted, ServerIsNotKept
 from innkeeper.core.servers.lifecycle import State
+from innkeeper.core.work import Changed
 from innkeeper.kit.clock import SystemClock
 from innkeeper.kit.tasks import TaskSet, in_thread
 from innkeeper.panel.product import Settings
 from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
 from innkeeper.testing.postgres import PostgresServer
-from innkeeper.testing.products import House
+from innkeeper.testing.products import PASSWORD, House
 
 pytest_plugins = ["innkeeper.testing.postgres"]
 
@@ -163,3 +168,108 @@ async def test_a_greeting_at_one_panel_does_not_undo_what_is_changed_at_the_othe
             number,
             number,
         )
+
+
+async def test_a_token_that_one_panel_made_void_is_void_on_the_other_and_closes_what_it_opened(
+    panels: list[House],
+) -> None:
+    one, two = panels
+    guest = await one.account("guest")
+    key, _ = await one.product.access.create_key(one.actor(guest), name="k")
+    session, _ = await one.product.accounts.sign_in("guest", PASSWORD, None)
+    await know(panels)
+    tokens = [one.product.accounts.tokens.issue(guest, made.id) for made in (key, session)]
+    actors = [two.product.accounts.tokens.authenticate(token, "crafty") for token in tokens]
+    generation = two.product.authority.generation
+    await one.product.accounts.invalidate_tokens(one.actor(guest))
+    for change in (Changed("account", guest.id), Changed("key", session.id)):
+        await two.product.authority.apply(change)  # as it hears of it over the bus
+    assert two.product.authority.generation > generation, "whoever has a stream open is told"
+    for token, actor in zip(tokens, actors, strict=True):
+        with pytest.raises(KeyIsUnknown):
+            two.product.accounts.tokens.authenticate(token, "crafty")
+        with pytest.raises(KeyIsUnknown):
+            two.product.authority.renew(actor)
+
+
+async def test_sessions_that_another_panel_just_made_end_too(panels: list[House]) -> None:
+    one, two = panels
+    guest = await one.account("guest")
+    await know(panels)
+    await two.product.accounts.sign_in("guest", PASSWORD, None)  # the first panel has not heard of it
+    await one.product.accounts.invalidate_tokens(one.actor(guest))
+    await know(panels)
+    assert not any(key.account_id == guest.id for house in panels for key in house.product.authority.keys.values())
+
+
+async def test_one_code_lets_in_once_whichever_panel_is_asked(panels: list[House]) -> None:
+    one, two = panels
+    guest = await one.account("guest")
+    _, secret = await one.product.accounts.second_factors.begin(one.actor(guest))
+    totp, now = pyotp.HOTP(secret), int(one.clock.now().timestamp()) // 30
+    recovery = await one.product.accounts.second_factors.confirm(one.actor(guest), totp.at(now - 1))
+    with pytest.raises(WrongCredentials):
+        await two.product.accounts.sign_in("guest", PASSWORD, None)  # it has not heard that there is a second factor
+    await know(panels)
+    for code in (totp.at(now + 1), *recovery[:ROUNDS]):
+        refused = await answers(
+            *(panels[number % 2].product.accounts.sign_in("guest", PASSWORD, None, code=code) for number in range(4))
+        )
+        assert sorted(refused, key=str).count(None) == 1, refused
+        await know(panels)
+
+
+async def test_guesses_are_counted_for_all_panels_together(panels: list[House]) -> None:
+    one, _ = panels
+    await one.account("guest")
+    await know(panels)
+    refused = await answers(
+        *(panels[number % 2].product.accounts.sign_in("guest", f"guess {number}", None) for number in range(30))
+    )
+    assert (refused.count(WrongCredentials), refused.count(TooManyAttempts)) == (10, 20)
+    for house in panels:
+        assert await answers(house.product.accounts.sign_in("guest", PASSWORD, None)) == [TooManyAttempts]
+
+
+async def test_a_role_changed_on_two_panels_at_once_keeps_both_changes(panels: list[House]) -> None:
+    one, two = panels
+    role = await one.product.access.create_role(one.actor(one.root), name="crew")
+    people = [await one.account(f"person-{number}") for number in range(2 * ROUNDS)]
+    await know(panels)
+
+    def adding(account_id: int) -> Callable[[Role], Role]:
+        return lambda now: msgspec.structs.replace(now, members=now.members | {account_id})
+
+    refused = await answers(
+        *(
+            house.product.access.change_role(house.actor(house.root), role.uuid, adding(person.id))
+            for house, person in zip((one, two) * ROUNDS, people, strict=True)
+        )
+    )
+    assert refused == [None] * len(people)
+    await know(panels)
+    for house in panels:
+        assert house.product.authority.roles[role.id].members == {person.id for person in people}
+
+
+async def test_an_account_makes_so_many_roles_and_accounts_whichever_panel_is_asked(panels: list[House]) -> None:
+    one, two = panels
+    maker = await one.account("maker")
+    powers = frozenset({"accounts.write", "accounts.read", "roles.write", "roles.read"})
+    limits = {"accounts.write": 3, "roles.write": 2}
+    await one.product.accounts.change(one.actor(one.root), maker.uuid, permissions=powers, limits=limits)
+    await know(panels)
+    refused = await answers(
+        *(
+            house.product.accounts.create(house.actor(maker), username=f"guest{number}", password=PASSWORD)
+            for number, house in enumerate((one, two) * 4)
+        )
+    )
+    assert (refused.count(None), refused.count(TooManyAccounts)) == (3, 5)
+    refused = await answers(
+        *(
+            house.product.access.create_role(house.actor(maker), name=f"role {number}")
+            for number, house in enumerate((one, two) * 3)
+        )
+    )
+    assert (refused.count(None), refused.count(TooManyRoles)) == (2, 4)

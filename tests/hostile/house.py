@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 API = "/api/innkeeper/v1"
 GAME = Path(__file__).with_name("game.py")
-START_S = 40.0
+START_S = 120.0
+PATIENCE_S = 60.0
 _LOOK_S = 0.02
 
 
@@ -208,6 +209,7 @@ class Game:
         self.house = house
         self.id: str = view["id"]
         self.exaroton: str = view["dialect_ids"]["exaroton"]
+        self.crafty = str(view["dialect_ids"]["crafty"])
 
     @property
     def path(self) -> str:
@@ -224,7 +226,7 @@ class Game:
         found: dict[str, Any] = self.house.ask("GET", f"/servers/{self.id}")
         return found
 
-    def until(self, state: str, within: float = 40) -> dict[str, Any]:
+    def until(self, state: str, within: float = PATIENCE_S) -> dict[str, Any]:
         """Return how it is once it is in `state`."""
         seen: dict[str, Any] = {}
 
@@ -259,7 +261,7 @@ class Game:
         items = self.house.ask("GET", f"/servers/{self.id}/console", params={"tail": 1})["items"]
         return items[-1]["seq"] if items else 0
 
-    def printed(self, text: str, after: int = 0, within: float = 20) -> str:
+    def printed(self, text: str, after: int = 0, within: float = PATIENCE_S) -> str:
         """Return the first line after a number that holds `text`, once there is one."""
         seen: list[tuple[int, str]] = []
 
@@ -295,7 +297,7 @@ def heard(connection: socket.socket) -> bytes:
 
 
 def until(
-    look: Callable[[], bool], what: str, *, within: float = 20, otherwise: Callable[[], str] = lambda: ""
+    look: Callable[[], bool], what: str, *, within: float = PATIENCE_S, otherwise: Callable[[], str] = lambda: ""
 ) -> None:
     """Return once `look` says yes; raise AssertionError after `within` seconds."""
     deadline = time.monotonic() + within

@@ -12,6 +12,7 @@ from litestar.exceptions import LitestarDeprecationWarning
 from litestar.routes import HTTPRoute, WebSocketRoute
 
 from innkeeper.panel.api.app import api_application
+from innkeeper.panel.dialects.crafty.app import crafty_application
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.dialects.serverflex.app import serverflex_application
 
@@ -38,6 +39,7 @@ def _applications() -> dict[str, Litestar]:
         warnings.simplefilter("ignore", LitestarDeprecationWarning)  # said at each start; not what is tested here
         return {
             "api": api_application(product),
+            "crafty": crafty_application(product),
             "exaroton": exaroton_application(product),
             "serverflex": serverflex_application(product),
         }

@@ -21,7 +21,7 @@ from innkeeper.testing.nats_server import NatsServer
 from innkeeper.wire import messages as wire
 from innkeeper.wire.bus import BusError
 from innkeeper.wire.codec import decode, encode
-from tests.hostile.house import API
+from tests.hostile.house import API, START_S
 
 WITHIN = timedelta(seconds=5)
 FACTS = wire.NodeFacts(
@@ -75,13 +75,13 @@ class PanelOnBus:
         ]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "innkeeper", *arguments], stdout=log, stderr=log)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + START_S
         while not self._ready.exists():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log
             time.sleep(0.02)
         told = json.loads(self._ready.read_text())
         self.client = httpx.Client(
-            base_url=told["url"], headers={"Authorization": f"Bearer {told['api_key']}"}, trust_env=False, timeout=30
+            base_url=told["url"], headers={"Authorization": f"Bearer {told['api_key']}"}, trust_env=False, timeout=60
         )
 
     @property
@@ -94,7 +94,7 @@ class PanelOnBus:
         if hasattr(self, "client"):
             self.client.close()
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
 
     def alive(self) -> None:
         """Assert that it lives and answers."""

@@ -78,14 +78,14 @@ def frames(socket: ClientConnection, within: float) -> Iterator[dict[str, Any]]:
         yield frame
 
 
-def wait_for(socket: ClientConnection, wanted: Any, within: float = 20) -> dict[str, Any]:
+def wait_for(socket: ClientConnection, wanted: Any, within: float = 60) -> dict[str, Any]:
     for frame in frames(socket, within):
         if wanted(frame):
             return frame
     raise AssertionError("it never came")
 
 
-def lines_until(socket: ClientConnection, last: str, within: float = 20) -> list[str]:
+def lines_until(socket: ClientConnection, last: str, within: float = 60) -> list[str]:
     """Return the lines that come, up to the one that is `last`."""
     found: list[str] = []
     for frame in frames(socket, within):
@@ -172,7 +172,7 @@ def test_lines_of_a_megabyte_and_floods_stay_bounded(house: House, game: Game, s
     until(
         lambda: sum(len(text) for _, text in game.lines(after) if set(text) == {"L"}) == 1_000_000,
         "the long line",
-        within=40,
+        within=60,
     )
     game.type("flood 20000")
     game.printed("flood 19999 ", game.last() - 10, within=60)

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
-from tests.hostile.house import API, Game, House
+from tests.hostile.house import API, Game, House, until
 
 AS_ROOT = os.geteuid() == 0
 
@@ -132,6 +133,15 @@ ARCHIVES: dict[str, bytes] = {
 
 
 @pytest.fixture(scope="module")
+def crafty(house: House) -> Iterator[httpx.Client]:
+    """The administrator, by Crafty's dialect."""
+    with httpx.Client(base_url=f"{house.url}/api/v2", trust_env=False, timeout=60) as client:
+        signed_in = client.post("/auth/login", json={"username": "admin", "password": house.password})
+        client.headers["Authorization"] = f"Bearer {signed_in.json()['data']['token']}"
+        yield client
+
+
+@pytest.fixture(scope="module")
 def vessel(house: House) -> Iterator[Game]:
     vessel = house.game("vessel", start=False)
     yield vessel
@@ -149,6 +159,58 @@ def test_a_hostile_archive_ends_in_a_failed_installation_that_says_why(house: Ho
     for path in (Path("/etc/innkeeper-slipped"), Path("/tmp/innkeeper-slipped"), *house.data.rglob("slipped")):
         assert not path.exists(), path
     assert house.rss_mib - before < 100
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_server_of_crafty_s_that_is_brought_along_in_a_hostile_archive_comes_to_nothing(
+    house: House, imports: Path, crafty: httpx.Client, name: str
+) -> None:
+    before, packed = house.rss_mib, imports / name
+    packed.write_bytes(ARCHIVES[name])
+    looked = crafty.post("/import/file/unzip", json={"page": "import", "folder": str(packed)})
+    assert looked.status_code in (200, 400), looked.text
+    brought = {"zip_path": str(packed), "zip_root": "/", "command": "./run"}
+    made = crafty.post(
+        "/servers",
+        json={
+            "name": "hostile",
+            "monitoring_type": "none",
+            "create_type": "custom",
+            "custom_create_data": {"create_type": "import_zip", "import_zip_create_data": brought},
+        },
+    )
+    assert made.status_code == 201, made.text
+    game = Game(house, house.ask("GET", f"/servers/{made.json()['data']['new_server_uuid']}"))
+    installed: dict[str, Any] = {}
+
+    def ended() -> bool:
+        installed.update(house.ask("GET", f"/servers/{game.id}/operations")["items"][-1])
+        return installed["state"] in ("done", "failed")
+
+    until(ended, "the installation to end", within=120)
+    reason = installed["reason"]
+    assert installed["state"] == "failed" and reason and "Traceback" not in reason and str(house.folder) not in reason
+    assert not list(game.folder.iterdir())
+    for path in (Path("/etc/innkeeper-slipped"), Path("/tmp/innkeeper-slipped"), *house.data.rglob("slipped")):
+        assert not path.exists(), path
+    assert house.rss_mib - before < 100
+    assert crafty.delete(f"/servers/{made.json()['data']['new_server_id']}?files=true").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["/etc", "/", "/root", "..", "{imports}/..", "{imports}2", "{data}", "{imports}/link", "{imports}/link/passwd"],
+)
+def test_only_what_was_opened_to_imports_is_looked_at(
+    house: House, imports: Path, crafty: httpx.Client, folder: str
+) -> None:
+    link = imports / "link"
+    if not link.is_symlink():
+        link.symlink_to("/etc")
+    place = folder.format(imports=imports, data=house.data)
+    reply = crafty.post("/import/file/unzip", json={"folder": place, "unzip": False})
+    assert reply.status_code == 400, reply.text
+    assert "data" not in reply.json()
 
 
 @pytest.mark.parametrize(

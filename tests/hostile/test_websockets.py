@@ -16,10 +16,13 @@ from tests.hostile.routes import all_sockets
 
 SOCKETS = [socket for socket in all_sockets() if not socket.path.endswith("/management/stream")]
 """Those that open for any game: the game of these tests has no management server."""
+CRAFTY = "/ws"
 
 
 def where(game: Game, path: str) -> str:
     """Return the path of a WebSocket of the game."""
+    if path == CRAFTY:
+        return f"{path}?page=/panel/server_detail&page_query_params=id%3D{game.crafty}"
     return path.format(server=game.exaroton if path.startswith("/v1/") else game.id)
 
 
@@ -63,7 +66,7 @@ def masked(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     return head + bytes(4) + payload
 
 
-@pytest.mark.parametrize("route", SOCKETS, ids=lambda route: route.path)
+@pytest.mark.parametrize("route", [one for one in SOCKETS if one.path != CRAFTY], ids=lambda route: route.path)
 def test_nobody_gets_in_without_a_key_in_the_header(house: House, game: Game, route: object) -> None:
     path = where(game, route.path)  # type: ignore[attr-defined]
     url = house.url.replace("http", "ws", 1) + path
@@ -86,6 +89,48 @@ def test_nobody_gets_in_without_a_key_in_the_header(house: House, game: Game, ro
             socket_.recv(timeout=10)
         if isinstance(refusal.value, InvalidStatus):
             assert refusal.value.response.status_code in (401, 403), (query, headers)
+
+
+def test_nobody_gets_into_craftys_socket_without_a_token(house: House, game: Game) -> None:
+    url = house.url.replace("http", "ws", 1) + where(game, CRAFTY)
+    for query, headers in (
+        ("", {}),
+        ("", {"Authorization": "Bearer nonsense"}),
+        ("", {"Authorization": "Bearer a.b.c"}),
+        ("", {"Authorization": f"Basic {house.key}"}),
+        ("", {"Cookie": f"key={house.key}; Token={house.key}"}),
+        ("", {"Cookie": f"token={house.key}", "Origin": "https://elsewhere.example"}),
+        (f"&key={house.key}&ticket={house.key}&api_key={house.key}", {}),
+        ("&token=%00%ff", {}),
+        ("&token=" + "." * 6000, {}),
+        ("&token=eyJhbGciOiJub25lIn0.e30.", {}),
+    ):
+        with (
+            pytest.raises((InvalidStatus, ConnectionClosed, TimeoutError)) as refusal,
+            connect(url + query, additional_headers=headers, open_timeout=10, proxy=None) as socket_,
+        ):
+            socket_.recv(timeout=10)
+        assert isinstance(refusal.value, InvalidStatus), (query, headers)
+        assert refusal.value.response.status_code in (400, 401, 403), (query, headers)
+
+
+def test_odd_pages_of_crafty_show_nothing(house: House, game: Game) -> None:
+    for page in (
+        "page=&page_query_params=",
+        "page=/panel/server_detail",
+        "page=/panel/server_detail&page_query_params=",
+        "page=/panel/server_detail&page_query_params=id%3D0",
+        "page=/panel/server_detail&page_query_params=id%3D-1",
+        "page=/panel/server_detail&page_query_params=id%3D" + "9" * 5000,
+        "page=/panel/server_detail&page_query_params=id%3D%2500",
+        "page=/panel/server_detail&page_query_params=id%3D%25ff%25fe",
+        "page=/panel/server_detail&page_query_params=" + "a%3Db%26" * 500,
+        "page=" + "a" * 8000 + "&page_query_params=%00",
+        "page=%ff&page_query_params=%ff",
+    ):
+        heard_of = house.say(handshake(house, f"/ws?{page}", f"Authorization: Bearer {house.key}"), patience=0.5)
+        assert b"vterm_new_line" not in heard_of and b"update_server" not in heard_of, (page[:100], heard_of[:300])
+        assert b" 500 " not in heard_of[:20] and b"Traceback" not in heard_of, (page[:100], heard_of[:300])
 
 
 def test_a_ticket_opens_one_stream_of_one_server_once(house: House, game: Game, victim: Game) -> None:

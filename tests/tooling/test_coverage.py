@@ -20,8 +20,13 @@ each_dialect = pytest.mark.parametrize("dialect", coverage.dialects())
 
 @pytest.mark.parametrize(
     "make",
-    [panel_main.api_application, panel_main.exaroton_application, panel_main.serverflex_application],
-    ids=["api", "exaroton", "serverflex"],
+    [
+        panel_main.api_application,
+        panel_main.crafty_application,
+        panel_main.exaroton_application,
+        panel_main.serverflex_application,
+    ],
+    ids=["api", "crafty", "exaroton", "serverflex"],
 )
 def test_every_route_says_what_it_needs(make: Callable[[Product], Litestar]) -> None:
     assert coverage.served_by(make(coverage.empty_product()))

@@ -65,6 +65,28 @@ def reset_password(
     _print(result, as_json, f"Password of {result['username']}: {shown}")
 
 
+@admin.command("reset-second-factor")
+def reset_second_factor(
+    username: Annotated[str, typer.Argument(help="Whose second factor.")] = "admin",
+    data: Data = DEFAULT_DATA,
+    url: MaybeDatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn off an account's second factor: it signs in by password alone."""
+
+    async def work(tools: "Tools") -> dict[str, Any]:
+        from innkeeper.core.accounts.errors import NoSuchAccount
+
+        account = tools.authority.by_username(username)
+        if account is None:
+            raise NoSuchAccount
+        await tools.accounts.second_factors.turn_off(None, account.id)
+        return {"username": account.username}
+
+    result = _with_tools(data, url, work)
+    _print(result, as_json, f"{result['username']} signs in by password alone.")
+
+
 @admin.command("make-key")
 def make_key(
     username: Annotated[str, typer.Argument(help="Whose key.")] = "admin",
@@ -141,22 +163,38 @@ async def open_tools(url: str) -> AsyncIterator[Tools]:
     from innkeeper.core.access.service import AccessService
     from innkeeper.core.accounts.service import AccountService
     from innkeeper.core.activity.service import ActivityService
+    from innkeeper.core.house.directory import HouseDirectory
     from innkeeper.core.nodes.service import NodeService
     from innkeeper.core.servers.directory import ServerDirectory
     from innkeeper.kit.clock import SystemClock
     from innkeeper.panel.passwords import Argon2Hasher
+    from innkeeper.panel.second_factors import SecretSealer, TotpCodes
+    from innkeeper.panel.tokens import JwtSigner
     from innkeeper.storage.database import Database
 
     opened = await Database.open(url)
     try:
         await opened.check_schema()
         clock, works = SystemClock(), opened.works
-        servers, activity = ServerDirectory(works), ActivityService(works, clock)
+        house = HouseDirectory(works)
+        await house.load()
+        async with works() as work:
+            secret = bytes.fromhex(await work.settings.put_if_absent("installation_secret", secrets.token_hex(32)))
+        servers, activity = ServerDirectory(works), ActivityService(works, clock, house)
         authority = AccessDirectory(works, clock)
         await authority.load()
         yield Tools(
             AccountService(
-                works=works, clock=clock, hasher=Argon2Hasher(), access=authority, servers=servers, activity=activity
+                works=works,
+                clock=clock,
+                hasher=Argon2Hasher(),
+                signer=JwtSigner(secret),
+                codes=TotpCodes(),
+                sealer=SecretSealer(secret),
+                access=authority,
+                servers=servers,
+                activity=activity,
+                house=house,
             ),
             AccessService(works=works, clock=clock, directory=authority, servers=servers, activity=activity),
             authority,

@@ -2,8 +2,9 @@
 
 import typer
 
-from innkeeper.cli import console, deleted, power, session
+from innkeeper.cli import backup_stores, console, deleted, power, session, usage
 from innkeeper.cli.admin import admin, database
+from innkeeper.cli.backups import backups
 from innkeeper.cli.billing import billing
 from innkeeper.cli.credits import credits_, pools
 from innkeeper.cli.files import files
@@ -11,9 +12,13 @@ from innkeeper.cli.games import config, players
 from innkeeper.cli.house import nodes, operations, packages
 from innkeeper.cli.house import register as register_house
 from innkeeper.cli.people import accounts, keys, roles
+from innkeeper.cli.schedules import schedules
+from innkeeper.cli.second_factor import second_factor
 from innkeeper.cli.selling import plans, regions
 from innkeeper.cli.servers import servers
 from innkeeper.cli.serving import node, panel, serve
+from innkeeper.cli.settings import house
+from innkeeper.cli.webhooks import webhooks
 
 app = typer.Typer(
     name="innkeeper",
@@ -33,8 +38,11 @@ register_house(app)
 for group, name in (
     (servers, "servers"),
     (files, "files"),
+    (backups, "backups"),
     (config, "config"),
     (players, "players"),
+    (schedules, "schedules"),
+    (webhooks, "webhooks"),
     (billing, "billing"),
     (credits_, "credits"),
     (pools, "pools"),
@@ -42,15 +50,17 @@ for group, name in (
     (plans, "plans"),
     (regions, "regions"),
     (nodes, "nodes"),
+    (house, "house"),
     (operations, "operations"),
     (accounts, "accounts"),
     (keys, "keys"),
     (roles, "roles"),
+    (second_factor, "second-factor"),
 ):
     app.add_typer(group, name=name)
 
-__all__ = ["app", "console", "deleted", "main", "power"]
-"""`console`, `deleted` and `power` are named for what importing them does: they add their commands to `servers`."""
+__all__ = ["app", "backup_stores", "console", "deleted", "main", "power", "usage"]
+"""Modules are named for what importing them does: they add their commands."""
 
 
 def main() -> None:

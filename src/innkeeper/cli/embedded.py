@@ -60,7 +60,9 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     imports: tuple[Path, ...] = ()
     mirror: str = ""
     vendors: bool = True
+    webhook_networks: tuple[str, ...] = ()
     javas: tuple[Path, ...] = ()
+    backups: str = ""
 
     async def run(self, signals: Signals) -> None:
         """Serve until told to end."""
@@ -96,6 +98,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
             log_share_url=self.log_share_url,
             profile_service=self.profile_service,
             vendors=self.vendors,
+            webhook_networks=self.webhook_networks,
             mirror=self.mirror,
             settings=Settings(
                 server_domain=self.domain, deletion_grace=self.deletion_grace, most_servers=self.most_servers
@@ -120,6 +123,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
                 imports=list(self.imports),
                 mirror=self.mirror,
                 javas=list(self.javas),
+                backups=self.backups,
             )
             return await open_node(options, bus, identity=identity)
         except DataFolderInUse as error:

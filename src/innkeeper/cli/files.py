@@ -64,11 +64,12 @@ def get_file(
             sys.stdout.buffer.flush()
             return
         with bar(name, length, quiet=call.out.as_json) as advance:
-            count = _receive(local, parts, advance)
+            count = receive(local, parts, advance)
     call.out.result({"path": str(local), "size": count}, f"{local}: {size(count)}.")
 
 
-def _receive(local: Path, parts: Iterator[bytes], advance: Advance) -> int:
+def receive(local: Path, parts: Iterator[bytes], advance: Advance) -> int:
+    """Write `parts` to a file here once all of them have come; return how many bytes they were."""
     beside = local.with_name(f".{local.name}.{os.getpid()}.part")
     count = 0
     try:

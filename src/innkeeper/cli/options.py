@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -74,6 +75,20 @@ def check_url(url: str) -> str:
     return url
 
 
+def check_networks(text: str) -> str:
+    """Return networks in CIDR form, commas between them, as they are; raise typer.BadParameter for anything else."""
+    try:
+        split_networks(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def split_networks(text: str) -> tuple[str, ...]:
+    """Return each of some networks, commas between them; raise ValueError."""
+    return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+
+
 Mirror = Annotated[
     str,
     typer.Option(
@@ -86,6 +101,24 @@ NoVendors = Annotated[
     bool,
     typer.Option(
         "--no-vendors", help="Ask nobody what versions of server software there are; what is known from before is all."
+    ),
+]
+Backups = Annotated[
+    str,
+    typer.Option(
+        "--backups",
+        metavar="PLACE",
+        help="Where backups are kept: a folder, or s3://BUCKET/PREFIX (AWS_… from the environment); else below --data.",
+        envvar="INNKEEPER_BACKUPS",
+    ),
+]
+WebhookNetworks = Annotated[
+    str,
+    typer.Option(
+        "--webhook-private-networks",
+        metavar="CIDR,…",
+        callback=check_networks,
+        help="Networks of your own that webhooks may reach; without, they reach public addresses alone.",
     ),
 ]
 Javas = Annotated[

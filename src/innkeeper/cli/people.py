@@ -11,7 +11,7 @@ from innkeeper.cli.failures import CommandFailed
 from innkeeper.cli.finding import find, find_server
 from innkeeper.cli.output import ago, moment, note
 from innkeeper.cli.servers import Sure, confirm
-from innkeeper.cli.values import NO_BOUND, bound, find_account, in_days
+from innkeeper.cli.values import NO_BOUND, assignments, bound, find_account, in_days
 
 accounts = typer.Typer(help="Who may sign in.", no_args_is_help=True)
 keys = typer.Typer(help="Your own API keys.", no_args_is_help=True)
@@ -30,6 +30,24 @@ MostServers = Annotated[
     str | None,
     typer.Option(metavar="COUNT", help="How many servers it may own; none: as many as the house allows."),
 ]
+OwnPermissions = Annotated[
+    list[str] | None,
+    typer.Option("--permission", metavar="NAME", help="A product permission that it has of itself; none: no one."),
+]
+LimitsOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="PERMISSION=COUNT",
+        help="How often it may use servers.create, accounts.write or roles.write; none: unlimited.",
+    ),
+]
+Manager = Annotated[
+    str | None, typer.Option(metavar="ACCOUNT", help="The account that looks after it; none: nobody does.")
+]
+Language = Annotated[str | None, typer.Option(metavar="NAME", help="As in en_EN; empty: the house's.")]
+Theme = Annotated[str | None, typer.Option(metavar="NAME", help="How pages look to it.")]
+Hints = Annotated[bool | None, typer.Option(help="Whether pages explain themselves to it.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with its password.")]
 
 
@@ -67,10 +85,16 @@ def create_account(
     currency: Currency = None,
     referral: Annotated[str, typer.Option(metavar="TOKEN", help="Referral token of the account that brought it.")] = "",
     most_servers: MostServers = None,
+    permissions: OwnPermissions = None,
+    limits: LimitsOf = None,
+    manager: Manager = None,
+    language: Language = None,
+    theme: Theme = None,
+    hints: Hints = None,
     password_file: PasswordFile = None,
 ) -> None:
     """Make an account; without --password-file a random password is made and printed this once."""
-    password = _password(password_file)
+    password = password_in(password_file)
     made = call.client.post(
         "/accounts",
         {
@@ -84,7 +108,9 @@ def create_account(
             "referral": referral,
             "password": password or (chosen := secrets.token_urlsafe(15)),
         }
-        | _bounds(most_servers),
+        | _bounds(most_servers)
+        | _powers(call, permissions, limits, manager)
+        | _given(language=language, theme=theme, hints=hints),
     )
     shown = None if password else chosen
     call.out.result(
@@ -105,24 +131,35 @@ def change_account(
     country: Country = None,
     currency: Currency = None,
     most_servers: MostServers = None,
+    username: Annotated[str | None, typer.Option(help="A new username.")] = None,
+    permissions: OwnPermissions = None,
+    limits: LimitsOf = None,
+    manager: Manager = None,
+    language: Language = None,
+    theme: Theme = None,
+    hints: Hints = None,
     password_file: PasswordFile = None,
     current_password_file: Annotated[
         Path | None, typer.Option(help="File with your password of now, to change your own.")
     ] = None,
 ) -> None:
     """Change an account; a new password ends its sessions."""
-    wanted = {
-        "email": email,
-        "superuser": superuser,
-        "disabled": disabled,
-        "given_name": given_name,
-        "family_name": family_name,
-        "country": country,
-        "currency": currency,
-        "password": _password(password_file),
-        "current_password": _password(current_password_file),
-    }
-    changes = {key: value for key, value in wanted.items() if value is not None} | _bounds(most_servers)
+    changes: dict[str, Any] = _given(
+        username=username,
+        email=email,
+        superuser=superuser,
+        disabled=disabled,
+        given_name=given_name,
+        family_name=family_name,
+        country=country,
+        currency=currency,
+        language=language,
+        theme=theme,
+        hints=hints,
+        password=password_in(password_file),
+        current_password=password_in(current_password_file),
+    )
+    changes |= _bounds(most_servers) | _powers(call, permissions, limits, manager)
     if not changes:
         raise typer.BadParameter("say what is to be changed")
     changed = call.client.patch(f"/accounts/{find_account(call.client, account)}", changes)
@@ -138,6 +175,70 @@ def delete_account(call: Call, account: Account, yes: Sure = False) -> None:
     call.out.result({"id": found}, f"{account} is deleted.")
 
 
+@verb(accounts, "show")
+def show_account(call: Call, account: Account) -> None:
+    """Show an account, what it may of itself, and how much of its limits it used."""
+    found = find_account(call.client, account)
+    item = call.client.get(f"/accounts/{found}")
+    used = call.client.get(f"/accounts/{found}/limits")["used"]
+    call.out.facts(
+        item | {"used": used},
+        {
+            "username": item["username"],
+            "id": item["id"],
+            "standing": _standing(item),
+            "email": item["email"],
+            "permissions": ", ".join(item["permissions"]) or "those of its roles",
+            "used": ", ".join(f"{name} {count} of {item['limits'].get(name, 'any')}" for name, count in used.items()),
+            "manager": item["manager"]["username"] if item["manager"] else "",
+            "second factor": "on" if item["second_factor"] else "off",
+            "last sign-in": " from ".join(filter(None, (moment(item["last_login_at"]), item["last_address"]))),
+            "made": moment(item["created_at"]),
+        },
+    )
+
+
+@verb(accounts, "end-sessions")
+def end_sessions(call: Call, account: Account) -> None:
+    """End every session and token of an account; its API keys stay."""
+    found = find_account(call.client, account)
+    call.client.delete(f"/accounts/{found}/sessions")
+    call.out.result({"id": found}, f"Every session of {account} is ended.")
+
+
+@verb(accounts, "reset-second-factor")
+def reset_second_factor(call: Call, account: Account, yes: Sure = False) -> None:
+    """Turn off the second factor of somebody who lost it."""
+    found = find_account(call.client, account)
+    confirm(call, f"Let {account} sign in by password alone?", yes)
+    call.client.delete(f"/accounts/{found}/second-factor")
+    call.out.result({"id": found}, f"{account} signs in by password alone.")
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _powers(call: Call, permissions: list[str] | None, limits: list[str] | None, manager: str | None) -> dict[str, Any]:
+    """Return what a request carries of what an account may; `none` empties each."""
+    found: dict[str, Any] = {}
+    if permissions:
+        found["permissions"] = [] if permissions == [NO_BOUND] else permissions
+    if limits:
+        found["limits"] = (
+            {} if limits == [NO_BOUND] else {name: _count(text) for name, text in assignments(limits).items()}
+        )
+    if manager:
+        found["manager"] = None if manager == NO_BOUND else find_account(call.client, manager)
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is no number")
+    return int(text)
+
+
 def _standing(item: dict[str, Any]) -> str:
     return "disabled" if item["disabled"] else "superuser" if item["superuser"] else "ordinary"
 
@@ -148,7 +249,8 @@ def _bounds(most_servers: str | None) -> dict[str, int | None]:
     return {} if found is None else {"most_servers": None if found == NO_BOUND else int(found)}
 
 
-def _password(file: Path | None) -> str | None:
+def password_in(file: Path | None) -> str | None:
+    """Return the password in a file, None without one; raise CommandFailed."""
     if file is None:
         return None
     try:
@@ -160,10 +262,13 @@ def _password(file: Path | None) -> str | None:
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
+Whose = Annotated[str | None, typer.Option("--account", metavar="ACCOUNT", help="Whose, if not your own.")]
+
+
 @verb(keys, "ls")
-def list_keys(call: Call) -> None:
+def list_keys(call: Call, account: Whose = None) -> None:
     """List your API keys."""
-    found = call.client.pages("/keys")
+    found = call.client.pages("/keys", account=find_account(call.client, account) if account else None)
     rows = [
         (
             item["name"],
@@ -175,7 +280,7 @@ def list_keys(call: Call) -> None:
         )
         for item in found
     ]
-    call.out.table(found, ("name", "may", "from", "ends", "used ago", "id"), rows, empty="You have no key.")
+    call.out.table(found, ("name", "may", "from", "ends", "used ago", "id"), rows, empty="There is no key.")
 
 
 @verb(keys, "create")
@@ -189,10 +294,18 @@ def create_key(
         list[str], typer.Option("--from", metavar="NETWORK", help="Address or network it may be used from.")
     ] = [],  # noqa: B006
     days: Annotated[int | None, typer.Option(min=1, help="How long it holds; for ever if not given.")] = None,
+    account: Whose = None,
 ) -> None:
-    """Make an API key of your own; it is printed this once."""
+    """Make an API key; it is printed this once."""
     made = call.client.post(
-        "/keys", {"name": name, "permissions": permissions or None, "networks": networks, "expires_at": in_days(days)}
+        "/keys",
+        {
+            "name": name,
+            "permissions": permissions or None,
+            "networks": networks,
+            "expires_at": in_days(days),
+            "account": find_account(call.client, account) if account else None,
+        },
     )
     call.out.result(made, made["secret"])
     if not call.out.as_json:
@@ -209,11 +322,22 @@ def revoke_key(call: Call, key: Key) -> None:
 
 # -- roles ------------------------------------------------------------------------------------------------------------
 
-Permissions = Annotated[list[str], typer.Option("--permission", metavar="NAME", help="A permission it gives.")]
-Everywhere = Annotated[
-    bool | None, typer.Option("--all-servers/--named-servers", help="Whether it holds on every server.")
+Permissions = Annotated[
+    list[str],
+    typer.Option("--permission", metavar="NAME", help="A permission it gives: of the product, or on every server."),
 ]
-Servers = Annotated[list[str], typer.Option("--server", metavar="SERVER", help="A server it holds on.")]
+Everywhere = Annotated[
+    bool | None,
+    typer.Option("--all-servers/--named-servers", help="Whether its --permission on servers hold on every server."),
+]
+Servers = Annotated[
+    list[str],
+    typer.Option(
+        "--server",
+        metavar="SERVER=NAMES",
+        help="What it gives on one server: permissions with commas between; none: nothing on any.",
+    ),
+]
 Members = Annotated[list[str], typer.Option("--member", metavar="ACCOUNT", help="An account that has it.")]
 
 
@@ -226,7 +350,7 @@ def list_roles(call: Call) -> None:
             item["name"],
             len(item["members"]),
             "every" if item["all_servers"] else len(item["servers"]),
-            ", ".join(item["permissions"]),
+            ", ".join(_gives(item)),
             item["id"],
         )
         for item in found
@@ -244,8 +368,10 @@ def show_role(call: Call, role: Role) -> None:
             "name": item["name"],
             "id": item["id"],
             "permissions": ", ".join(item["permissions"]),
-            "servers": "every" if item["all_servers"] else ", ".join(item["servers"]),
+            "on every server": "yes" if item["all_servers"] else "no",
+            "servers": "\n".join(f"{one['server']}: {', '.join(one['permissions'])}" for one in item["servers"]),
             "members": ", ".join(item["members"]),
+            "manager": item["manager"]["username"] if item["manager"] else "",
         },
     )
 
@@ -258,11 +384,13 @@ def create_role(
     everywhere: Everywhere = None,
     servers: Servers = [],  # noqa: B006
     members: Members = [],  # noqa: B006
+    manager: Manager = None,
 ) -> None:
     """Make a role."""
     made = call.client.post(
         "/roles",
-        {"name": name, "permissions": permissions, "all_servers": bool(everywhere)} | _reach(call, servers, members),
+        {"name": name, "permissions": permissions, "all_servers": bool(everywhere)}
+        | _reach(call, servers, members, manager),
     )
     call.out.result(made, f"The role {made['name']} is made.")
 
@@ -276,10 +404,11 @@ def change_role(
     everywhere: Everywhere = None,
     servers: Servers = [],  # noqa: B006
     members: Members = [],  # noqa: B006
+    manager: Manager = None,
 ) -> None:
     """Change a role; what is named takes the place of all of its kind."""
     item = find(call.client, "/roles", role, "role")
-    changes: dict[str, Any] = _reach(call, servers, members)
+    changes: dict[str, Any] = _reach(call, servers, members, manager)
     wanted = {"name": name, "permissions": permissions or None, "all_servers": everywhere}
     changes |= {key: value for key, value in wanted.items() if value is not None}
     if not changes:
@@ -305,10 +434,24 @@ def list_permissions(call: Call) -> None:
     call.out.table(found, ("permission", "on"), rows, empty="There is none.")
 
 
-def _reach(call: Call, servers: list[str], members: list[str]) -> dict[str, Any]:
+def _gives(item: dict[str, Any]) -> list[str]:
+    """Return every permission that a role gives anywhere."""
+    return sorted({*item["permissions"], *(name for one in item["servers"] for name in one["permissions"])})
+
+
+def _reach(call: Call, servers: list[str], members: list[str], manager: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if servers:
-        found["servers"] = [find_server(call.client, server)["id"] for server in servers]
+        named = {} if servers == [NO_BOUND] else assignments(servers)
+        found["servers"] = [
+            {
+                "server": find_server(call.client, server)["id"],
+                "permissions": [name for name in names.split(",") if name],
+            }
+            for server, names in named.items()
+        ]
     if members:
-        found["members"] = [find_account(call.client, member) for member in members]
+        found["members"] = [] if members == [NO_BOUND] else [find_account(call.client, member) for member in members]
+    if manager:
+        found["manager"] = None if manager == NO_BOUND else find_account(call.client, manager)
     return found

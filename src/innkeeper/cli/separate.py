@@ -35,6 +35,7 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
     log_share_url: str = ""
     profile_service: str | None = None
     vendors: bool = True
+    webhook_networks: tuple[str, ...] = ()
     mirror: str = ""
     upgrade: bool = False
 
@@ -54,6 +55,7 @@ class SeparatePanel(msgspec.Struct, frozen=True, kw_only=True):
                 log_share_url=self.log_share_url,
                 profile_service=self.profile_service,
                 vendors=self.vendors,
+                webhook_networks=self.webhook_networks,
                 mirror=self.mirror,
                 settings=Settings(
                     server_domain=self.domain, deletion_grace=self.deletion_grace, most_servers=self.most_servers
@@ -97,6 +99,7 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
     imports: tuple[Path, ...] = ()
     mirror: str = ""
     javas: tuple[Path, ...] = ()
+    backups: str = ""
 
     async def run(self, signals: Signals) -> None:
         """Keep servers until told to end."""
@@ -113,6 +116,7 @@ class SeparateNode(msgspec.Struct, frozen=True, kw_only=True):
                     imports=list(self.imports),
                     mirror=self.mirror,
                     javas=list(self.javas),
+                    backups=self.backups,
                 )
                 node = await open_node(options, bus)
             except (DataFolderInUse, NotEnrolled, EnrolmentRefused, IdentityUnreadable, BusError) as error:

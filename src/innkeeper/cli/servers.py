@@ -23,6 +23,40 @@ Properties = Annotated[
         "--property", "-p", metavar="NAME=VALUE", help="A setting of its game; see `innkeeper packages show`."
     ),
 ]
+StopCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-command", metavar="LINE", help="What is typed to stop the game; empty: what its package says."
+    ),
+]
+StopTimeout = Annotated[
+    int | None,
+    typer.Option(
+        "--stop-timeout",
+        metavar="SECONDS",
+        min=-1,
+        max=86_400,
+        help="After so long a stop becomes a kill; -1: as its package says.",
+    ),
+]
+CleanExits = Annotated[
+    str | None,
+    typer.Option(
+        "--clean-exits",
+        metavar="CODES",
+        help="Exit codes that are no crash, as 0,143 (-15: ended by signal 15); empty: those its package says.",
+    ),
+]
+AutostartDelay = Annotated[
+    int | None,
+    typer.Option(
+        "--autostart-delay", metavar="SECONDS", min=0, max=86_400, help="After its host is back, wait so much longer."
+    ),
+]
+ShowStatus = Annotated[
+    bool | None,
+    typer.Option("--show-status/--hide-status", help="Whether everybody may see that it runs and how many play."),
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
 Sure = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
 
@@ -64,7 +98,9 @@ def show_server(call: Call, server: ServerName) -> None:
         "disk": size(usage["disk_bytes"]) if usage else None,
         "plan": f"{item['plan']}, {item['billing_type']}" if item["plan"] else None,
         "limits": ", ".join(f"{name} {value}" for name, value in limits.items()) or "none",
-        "starts with its host": "yes" if item["autostart"] else "no",
+        "starts with its host": starting_of(item),
+        "status for everybody": "shown" if item["handling"]["show_status"] else None,
+        "is stopped": stopping_of(item["handling"]),
         "stops without players": f"after {item['idle_stop_minutes']} min" if item["idle_stop_minutes"] else None,
         "last exit": f"{moment(last['at'])}: {last['reason']}" if last else None,
         "to be known": "; ".join(item["notes"]) or None,
@@ -98,6 +134,11 @@ def change_server(
         bool | None,
         typer.Option("--restart-after-crash/--no-restart-after-crash", help="Whether a crash is followed by a start."),
     ] = None,
+    stop_command: StopCommand = None,
+    stop_timeout: StopTimeout = None,
+    clean_exits: CleanExits = None,
+    autostart_delay: AutostartDelay = None,
+    show_status: ShowStatus = None,
 ) -> None:
     """Change a server's settings; what the game reads at its start counts from the next start on."""
     client = call.client
@@ -108,6 +149,9 @@ def change_server(
         changes["limits"] = item["limits"] | {key: value for key, value in limits.items() if value is not None}
     if restart is not None:
         changes["crash"] = item["crash"] | {"restart": restart}
+    handling = handling_of(stop_command, stop_timeout, clean_exits, autostart_delay, show_status)
+    if handling:
+        changes["handling"] = item["handling"] | handling
     if properties:
         changes["properties"] = typed(assignments(properties), client.get(f"/packages/{item['package']}"))
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -132,10 +176,11 @@ def list_players(call: Call, server: ServerName) -> None:
 # -- sharing ----------------------------------------------------------------------------------------------------------
 
 PRESETS = {
-    "view": ["server.view", "console.read", "players.read", "metrics.read"],
+    "view": ["server.view", "console.read", "logs.read", "players.read", "metrics.read"],
     "power": [
         "server.view",
         "console.read",
+        "logs.read",
         "players.read",
         "metrics.read",
         "power.start",
@@ -269,6 +314,55 @@ def owner_and_node(call: Call, owner: str | None, node: str | None) -> dict[str,
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
+
+
+def handling_of(
+    stop_command: str | None,
+    stop_timeout: int | None,
+    clean_exits: str | None,
+    autostart_delay: int | None,
+    show_status: bool | None,
+) -> dict[str, Any]:
+    """Return what of a server's handling the options change."""
+    found: dict[str, Any] = {}
+    if stop_command is not None:
+        found["stop_command"] = stop_command or None
+    if stop_timeout is not None:
+        found["stop_timeout_s"] = stop_timeout if stop_timeout >= 0 else None
+    if clean_exits is not None:
+        found["clean_exits"] = exit_codes(clean_exits) or None
+    if autostart_delay is not None:
+        found["autostart_delay_s"] = autostart_delay
+    if show_status is not None:
+        found["show_status"] = show_status
+    return found
+
+
+def exit_codes(text: str) -> list[int]:
+    """Return the numbers of a list with commas."""
+    try:
+        return [int(code) for code in text.split(",") if code.strip()]
+    except ValueError as error:
+        raise typer.BadParameter("they are numbers with commas, as 0,143", param_hint="--clean-exits") from error
+
+
+def stopping_of(handling: dict[str, Any]) -> str | None:
+    """Return how a server is stopped, where that is not as its package says."""
+    command, timeout, exits = handling["stop_command"], handling["stop_timeout_s"], handling["clean_exits"]
+    parts = [
+        f"by {command!r}" if command is not None else "",
+        f"killed after {timeout} s" if timeout is not None else "",
+        f"no crash: {', '.join(map(str, exits))}" if exits is not None else "",
+    ]
+    return "; ".join(part for part in parts if part) or None
+
+
+def starting_of(item: dict[str, Any]) -> str:
+    """Return whether a server starts with its host."""
+    if not item["autostart"]:
+        return "no"
+    delay = item["handling"]["autostart_delay_s"]
+    return f"yes, {delay} s later" if delay else "yes"
 
 
 def players_of(item: dict[str, Any]) -> str:

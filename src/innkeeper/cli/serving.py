@@ -10,6 +10,7 @@ import typer
 from innkeeper.cli.options import (
     DELETION_GRACE,
     LOG_SHARE_URL,
+    Backups,
     BusUrl,
     Data,
     DatabaseUrl,
@@ -29,7 +30,9 @@ from innkeeper.cli.options import (
     Proxies,
     PublicHost,
     ReadyFile,
+    WebhookNetworks,
     split_listen,
+    split_networks,
 )
 
 NoSample = Annotated[bool, typer.Option("--no-sample", help="Do not make the sample server on an empty install.")]
@@ -54,7 +57,9 @@ def serve(
     imports: Imports = None,
     mirror: Mirror = "",
     no_vendors: NoVendors = False,
+    webhook_networks: WebhookNetworks = "",
     java: Javas = None,
+    backups: Backups = "",
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a panel and a node in this process, with everything kept in one folder."""
@@ -81,7 +86,9 @@ def serve(
         imports=tuple(imports or ()),
         mirror=mirror,
         vendors=not no_vendors,
+        webhook_networks=split_networks(webhook_networks),
         javas=tuple(java or ()),
+        backups=backups,
     )
     run(embedded.run, json_logs=json_logs)
 
@@ -101,6 +108,7 @@ def panel(
     profile_service: ProfileService = None,
     mirror: Mirror = "",
     no_vendors: NoVendors = False,
+    webhook_networks: WebhookNetworks = "",
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the database's tables up to date first.")] = False,
     json_logs: JsonLogs = False,
 ) -> None:
@@ -125,6 +133,7 @@ def panel(
         profile_service=profile_service,
         mirror=mirror,
         vendors=not no_vendors,
+        webhook_networks=split_networks(webhook_networks),
         upgrade=upgrade,
     )
     run(separate.run, json_logs=json_logs)
@@ -147,6 +156,7 @@ def node(
     imports: Imports = None,
     mirror: Mirror = "",
     java: Javas = None,
+    backups: Backups = "",
     json_logs: JsonLogs = False,
 ) -> None:
     """Run a node by itself; panels reach it over NATS."""
@@ -165,5 +175,6 @@ def node(
         imports=tuple(imports or ()),
         mirror=mirror,
         javas=tuple(java or ()),
+        backups=backups,
     )
     run(separate.run, json_logs=json_logs)

@@ -31,6 +31,9 @@ def login(
         str | None, typer.Option("--username", "-u", help="Who signs in; asked for if not given.")
     ] = None,
     password_file: Annotated[Path | None, typer.Option(help="File with the password; else it is asked for.")] = None,
+    code: Annotated[
+        str | None, typer.Option(help="A one-time or recovery code; asked for if it is needed and not given.")
+    ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="How long the key holds; until logout if not given.")] = None,
 ) -> None:
     """Sign in and keep a key for later commands; with --key or --key-file that key is kept.
@@ -53,7 +56,7 @@ def login(
     else:
         with Client(Place(url, None)) as client:
             client.get("/status")
-            profile, account = _by_password(client, username, password_file, days)
+            profile, account = _by_password(client, username, password_file, code, days)
     kept.profiles[name] = profile
     kept.current = name
     profiles.write(kept)
@@ -64,20 +67,20 @@ def login(
 
 
 def _by_password(
-    client: "Client", username: str | None, password_file: Path | None, days: int | None
+    client: "Client", username: str | None, password_file: Path | None, code: str | None, days: int | None
 ) -> tuple[Profile, dict[str, Any]]:
     from innkeeper.cli.client import Client
 
-    username = username or _ask("Username", hidden=False)
+    username = username or ask("Username", hidden=False)
     if password_file is not None:
         try:
             password = password_file.read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandFailed(f"The password cannot be read from {password_file}: {error}.") from error
     else:
-        password = _ask("Password", hidden=True)
+        password = ask("Password", hidden=True)
     url = client.place.url
-    session = client.post("/sessions", {"username": username, "password": password})
+    session = _session(client, {"username": username, "password": password}, code)
     with Client(Place(url, session["token"])) as signed_in:
         try:
             made = signed_in.post(
@@ -89,7 +92,20 @@ def _by_password(
     return Profile(url=url, key=made["secret"], key_id=made["key"]["id"], username=account["username"]), account
 
 
-def _ask(what: str, *, hidden: bool) -> str:
+def _session(client: "Client", who: dict[str, str], code: str | None) -> dict[str, Any]:
+    """Sign in, asking for a code where one is needed."""
+    session: dict[str, Any]
+    try:
+        session = client.post("/sessions", who if code is None else who | {"code": code})
+    except CommandFailed as error:
+        if error.code != "second_factor_is_missing" or code is not None:
+            raise
+        session = client.post("/sessions", who | {"code": ask("Code", hidden=False)})
+    return session
+
+
+def ask(what: str, *, hidden: bool) -> str:
+    """Return what somebody types, or the next line of what is piped in; raise CommandFailed where there is none."""
     if not sys.stdin.isatty():
         line = sys.stdin.readline().rstrip("\r\n")
         if not line:

@@ -151,9 +151,16 @@ class ConsoleStream:
     async def open(self) -> int:
         """Return the number of the newest line; without a tail, all that come after it will be given.
 
-        Raises CommandFailed where one may not follow the console: over plain HTTP refusals are whole sentences.
+        Raises CommandFailed where one may not follow the console: over plain HTTP refusals are whole sentences. Who may
+        follow it and not read it back is told 0, and is given what comes from the moment of the connection.
         """
-        found = await in_thread(self._client.get, self._path, tail=1)
+        await self._ask_leave()
+        try:
+            found = await in_thread(self._client.get, self._path, tail=1)
+        except CommandFailed as error:
+            if error.kind != "forbidden":
+                raise
+            return 0
         newest = int(found["items"][-1]["seq"]) if found["items"] else 0
         if not self._tail:
             self._last = newest
@@ -161,10 +168,14 @@ class ConsoleStream:
 
     async def _check_again(self) -> None:
         try:
-            await in_thread(self._client.get, self._path, tail=1)
+            await self._ask_leave()
         except CommandFailed as error:
             if not isinstance(error, NotConnected) and error.kind not in ("unavailable", "failed"):
                 raise
+
+    async def _ask_leave(self) -> None:
+        """Raise CommandFailed where one may not follow the console; the ticket that is given otherwise is not used."""
+        await in_thread(self._client.post, f"{self._path}/tickets")
 
     def _connect(self) -> connect:
         query = {"resume_from": self._last} if self._last is not None else {"tail": self._tail}

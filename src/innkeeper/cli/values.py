@@ -43,11 +43,16 @@ def _typed(value: str, kind: str) -> Any:
             case "float":
                 return float(value)
             case "boolean":
-                return _BOOLEANS.get(value.lower(), value)
+                return boolean(value)
             case _:
                 return value
     except ValueError:
         return value
+
+
+def boolean(text: str) -> bool | str:
+    """Return yes or no as a truth value; what is neither is left for the API to refuse."""
+    return _BOOLEANS.get(text.lower(), text)
 
 
 def instant(text: str | None) -> str | None:

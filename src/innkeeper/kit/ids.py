@@ -12,6 +12,7 @@ from time import time_ns
 from uuid import UUID
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TYPED = "abcdefghjkmnpqrstuvwxyz23456789"
 _LENGTH = 16
 _HALF_BITS = 47  # 62**16 > 2**94: two halves of 47 bits fill 16 characters
 _HALF_MASK = (1 << _HALF_BITS) - 1
@@ -39,6 +40,11 @@ def digest_of(secret: str) -> str:
     Only for tokens of `new_secret` (256 bits of entropy need no slow hash), never for passwords.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_code(length: int) -> str:
+    """Return random letters and digits (nearly five bits each) for people to type: none that looks like another."""
+    return "".join(secrets.choice(TYPED) for _ in range(length))
 
 
 class ShortIds:

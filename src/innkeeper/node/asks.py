@@ -14,9 +14,11 @@ import structlog
 
 from innkeeper.kit.tasks import in_thread
 from innkeeper.node.attending import Attending
+from innkeeper.node.backup_asks import BackupAsks
 from innkeeper.node.broadcast import MAX_MESSAGE_BYTES
 from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.file_asks import FileAsks
+from innkeeper.node.import_asks import ImportAsks
 from innkeeper.node.management import Management
 from innkeeper.node.refusals import REFUSALS, Refused, refusal_of
 from innkeeper.wire import messages as wire
@@ -75,7 +77,15 @@ class Keeping(Protocol):
 class Asks:
     """Answers what arrives on the node's subject."""
 
-    def __init__(self, keeping: Keeping, files: FileAsks, attending: Attending, management: Management) -> None:
+    def __init__(
+        self,
+        keeping: Keeping,
+        files: FileAsks,
+        attending: Attending,
+        management: Management,
+        backups: BackupAsks,
+        imports: ImportAsks,
+    ) -> None:
         self._keeping = keeping
         self.handlers: dict[type[Any], Callable[[Any], Awaitable[Any]]] = {
             wire.Apply: keeping.apply,
@@ -97,10 +107,19 @@ class Asks:
             wire.MakeDirectory: files.make_directory,
             wire.DeleteFile: files.delete,
             wire.RenameFile: files.rename,
+            wire.UnpackFile: files.unpack,
             wire.WriteConfig: files.write_config,
             wire.ListFolders: files.list_folders,
             wire.ReadConfig: files.read_config,
             wire.EditPlayerList: files.edit_player_list,
+            wire.ListImports: imports.list,
+            wire.ListBackup: backups.list,
+            wire.BeginDownload: backups.begin,
+            wire.ReadDownload: backups.read,
+            wire.EndDownload: backups.end,
+            wire.ReadStore: backups.read_store,
+            wire.TendStore: backups.tend_store,
+            wire.DiscardBackup: backups.discard,
         }
 
     async def answer(self, payload: bytes) -> bytes:

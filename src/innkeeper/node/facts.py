@@ -65,8 +65,12 @@ def collect_facts(
     isolation: Sequence[str],
     tools: dict[str, str],
     javas: Sequence[JavaRuntime] = (),
+    backups: str = "",
 ) -> NodeFacts:
-    """Return what this host is; disk figures are those of the file system that holds `data`. Blocking."""
+    """Return what this host is; disk figures are those of the file system that holds `data`. Blocking.
+
+    `backups` is where backups are kept, empty for the usual place in `data`.
+    """
     disk = shutil.disk_usage(data)
     if javas and "java" not in tools:  # not where programs are looked for, but there all the same
         tools = {**tools, "java": max(javas, key=lambda java: java.major).version}
@@ -81,5 +85,7 @@ def collect_facts(
         runtimes=list(runtimes),
         tools=tools,
         isolation=list(isolation),
+        servers_path=str(data / "servers"),
+        backups_path=backups or str(data / "backups"),
         javas=sorted({java.major for java in javas}),
     )

@@ -5,18 +5,21 @@ Bounded: a read is at most 512 KiB, a list at most what one message carries.
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
 
+from innkeeper.contracts.installer import InstallFailed
 from innkeeper.kit.tasks import in_thread
 from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.files.entries import Entry, Kind
 from innkeeper.node.files.errors import JailError, NameRefused, NotFound, NotPermitted, translated
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.files.upload import Upload
+from innkeeper.node.listing import ENTRY_BYTES, MAX_LIST_BYTES, entry_of, page, size_of
 from innkeeper.node.player_lists import PlayerLists
+from innkeeper.node.refusals import Refused
 from innkeeper.node.sniffing import is_text
 from innkeeper.node.uploads import Uploads
 from innkeeper.wire import messages as wire
@@ -24,10 +27,12 @@ from innkeeper.wire import messages as wire
 log = structlog.get_logger(__name__)
 
 MAX_READ_BYTES = 512 * 1024
-MAX_LIST_BYTES = 512 * 1024
 MAX_LISTED = 100_000
 """Entries of one folder that can be listed at all."""
-_ENTRY_BYTES = 96
+
+Unpack = Callable[[Jail, str, str], Awaitable[int]]
+"""Unpacks the archive at a path of a jail into a folder of it, and says how many files that made; raises
+InstallFailed."""
 
 
 class FileAsks:
@@ -40,7 +45,9 @@ class FileAsks:
         uploads: Uploads,
         configs: ConfigWriter,
         player_lists: PlayerLists,
+        unpack: Unpack,
     ) -> None:
+        self._unpack = unpack
         self._configs = configs
         self._player_lists = player_lists
         self._jail = jail
@@ -99,6 +106,13 @@ class FileAsks:
         await in_thread(self._jail(ask.server).delete, ask.path, recursive=ask.recursive)
         return wire.Done()
 
+    async def unpack(self, ask: wire.UnpackFile) -> wire.Done:
+        try:
+            await self._unpack(self._jail(ask.server), ask.path, ask.into)
+        except InstallFailed as error:
+            raise Refused("archive_is_unusable", str(error)) from error
+        return wire.Done()
+
     async def rename(self, ask: wire.RenameFile) -> wire.Done:
         await in_thread(self._jail(ask.server).rename, ask.source, ask.target)
         return wire.Done()
@@ -115,21 +129,11 @@ def _make_directory(jail: Jail, path: str) -> None:
 def _stat(jail: Jail, ask: wire.StatFile) -> wire.FileEntry:
     entry = jail.stat(ask.path)
     text = is_text(jail, ask.path, entry) if ask.sniff else None
-    return _entry(entry, posixpath.dirname(ask.path.strip("/")), text)
+    return entry_of(entry, posixpath.dirname(ask.path.strip("/")), text)
 
 
 def _list(jail: Jail, ask: wire.ListFiles) -> wire.FilesListed:
-    folder = ask.path.strip("/")
-    entries: list[wire.FileEntry] = []
-    size = 0
-    for entry in jail.list(ask.path, MAX_LISTED):
-        if ask.after is not None and entry.name <= ask.after:
-            continue
-        size += _size(entry, folder)
-        if len(entries) >= max(1, ask.limit) or (entries and size > MAX_LIST_BYTES):
-            return wire.FilesListed(entries=entries, more=True)
-        entries.append(_entry(entry, folder))
-    return wire.FilesListed(entries=entries, more=False)
+    return page(jail.list(ask.path, MAX_LISTED), ask.path.strip("/"), ask.after, ask.limit)
 
 
 def _list_folders(jail: Jail, ask: wire.ListFolders) -> wire.FoldersListed:
@@ -141,10 +145,10 @@ def _list_folders(jail: Jail, ask: wire.ListFolders) -> wire.FoldersListed:
         found = _entries(jail, path)
         if ask.after is not None and not folders:
             found = [entry for entry in found if entry.name > ask.after]
-        size += len(path) * 4 + _ENTRY_BYTES
+        size += len(path) * 4 + ENTRY_BYTES
         fit = 0
         for entry in found[:room]:
-            size += _size(entry, folder)
+            size += size_of(entry, folder)
             if size > MAX_LIST_BYTES and (folders or fit):
                 break
             fit += 1
@@ -159,7 +163,7 @@ def _list_folders(jail: Jail, ask: wire.ListFolders) -> wire.FoldersListed:
 
 
 def _sniffed(jail: Jail, folder: str, entries: list[Entry]) -> list[wire.FileEntry]:
-    return [_entry(entry, folder, is_text(jail, posixpath.join(folder, entry.name), entry)) for entry in entries]
+    return [entry_of(entry, folder, is_text(jail, posixpath.join(folder, entry.name), entry)) for entry in entries]
 
 
 def _entries(jail: Jail, path: str) -> list[Entry]:
@@ -171,26 +175,9 @@ def _entries(jail: Jail, path: str) -> list[Entry]:
         return []
 
 
-def _size(entry: Entry, folder: str) -> int:
-    """Return how many bytes an entry takes at most in an answer."""
-    return len(folder.encode()) + 2 * len(entry.name.encode()) + _ENTRY_BYTES
-
-
 def _read(jail: Jail, ask: wire.ReadFile) -> wire.FilePart:
     if ask.offset < 0 or ask.length < 0:
         raise NotPermitted(ask.path, "offset and length may not be negative")
     with jail.open_read(ask.path) as file, translated(ask.path):
         data = os.pread(file.fileno(), min(ask.length, MAX_READ_BYTES), ask.offset)
         return wire.FilePart(data=data, size=os.fstat(file.fileno()).st_size)
-
-
-def _entry(entry: Entry, folder: str, text: bool | None = None) -> wire.FileEntry:
-    return wire.FileEntry(
-        path=posixpath.join(folder, entry.name),
-        name=entry.name,
-        kind=entry.kind.value,
-        size=entry.size,
-        mtime_us=int(entry.mtime * 1_000_000),
-        mode=entry.mode,
-        text=text,
-    )

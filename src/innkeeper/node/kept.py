@@ -1,5 +1,11 @@
 """One server that a node keeps, and where its processes and control groups are found. Knows nothing of asks."""
 
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from innkeeper.contracts.runtime import Runtime
+from innkeeper.kit.tasks import TaskSet
 from innkeeper.node.asks import Journal
 from innkeeper.node.console.journal import JournalReader
 from innkeeper.node.files.jail import Jail
@@ -9,9 +15,30 @@ from innkeeper.node.limits.storage import Storage
 from innkeeper.node.limits.watchdog import Watched
 from innkeeper.node.samples.processes import Tree
 from innkeeper.node.supervisor.ending import killed
+from innkeeper.node.supervisor.installing import RestoreFiles
 from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.node.supervisor.runner import ServerRunner
 from innkeeper.wire import messages as wire
+
+
+class MakeRunner(Protocol):
+    """Brings together what one server needs."""
+
+    def __call__(
+        self,
+        desired: wire.DesiredServer,
+        place: ServerPlace,
+        runtime: Runtime,
+        *,
+        tasks: TaskSet,
+        on_change: Callable[[wire.ObservedServer], None],
+        on_blocks: Callable[[UUID, list[wire.Block]], None],
+        seen_alive: Callable[[str], int | None],
+        storage: Storage,
+        restore_files: RestoreFiles,
+    ) -> ServerRunner:
+        """Return the runner of one server, which has done nothing yet; the callbacks come from the event loop."""
+        ...
 
 
 class KeptServer:

@@ -7,9 +7,13 @@
     ├── zygote/                 0700   what keepers are forked from
     ├── shared/                 0755   content that many servers use, made by installers
     ├── uploads/UUID/NAME       0700   archives waiting to be installed
+    ├── backups/                0700   the store of backups, where it is not another place
+    ├── backup-cache/           0700   what is known of the store; may be lost
+    ├── scratch/UUID/           0700   a backup restored to be compared
     └── servers/UUID/           0711
         ├── desired.json        0600   what should be, as last told
         ├── memory.json         0600   what the supervisor remembers
+        ├── jobs.json           0600   backups and the like under way, and how the last ones ended
         ├── files/              0750   the game's own, owned by its user
         ├── keeper/             0700   the keeper's socket and state
         └── journal/            0700   the console
@@ -49,6 +53,8 @@ class DataFolder:
         self.shared = self.root / "shared"
         self.uploads = self.root / "uploads"
         self.zygote = self.root / "zygote"
+        self.backups = self.root / "backups"
+        self.scratch = self.root / "scratch"
         self.identity = self.root / "identity.json"
         self.alive = self.root / "alive.json"
         self._lock: int | None = None

@@ -7,14 +7,17 @@ over NATS, with an identity of its own or a token to get one.
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from innkeeper.contracts.blobstore import BlobStore
 from innkeeper.contracts.game import Query
 from innkeeper.contracts.installer import Installer, Report, RunAsServer
 from innkeeper.contracts.runtime import Runtime
@@ -26,7 +29,7 @@ from innkeeper.drivers.configfiles.yaml import Yaml
 from innkeeper.drivers.fetching.store import Downloads
 from innkeeper.drivers.games.generic import TcpConnect
 from innkeeper.drivers.games.minecraft_java import MinecraftJava
-from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
+from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller, look_into, unpack
 from innkeeper.drivers.installers.command import CommandInstaller
 from innkeeper.drivers.installers.debian import DebianInstaller
 from innkeeper.drivers.installers.download import DownloadInstaller
@@ -44,6 +47,7 @@ from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.edits import EditLocks
 from innkeeper.node.facts import collect_facts, tool_versions
 from innkeeper.node.identity import Identity, enrol, load_identity, save_identity
+from innkeeper.node.import_asks import ImportAsks
 from innkeeper.node.installs.planning import plan_command
 from innkeeper.node.installs.process import CommandRunner, ServerCommandRunner, end_leftovers, mark_of
 from innkeeper.node.java import Javas
@@ -59,10 +63,14 @@ from innkeeper.node.samples.sampler import TICK
 from innkeeper.node.service import NodeService
 from innkeeper.node.slots import AT_ONCE, INTERVAL, StartSlots
 from innkeeper.node.stopping import stop_all_servers
+from innkeeper.node.supervisor.installing import RestoreFiles
 from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.node.supervisor.runner import ServerRunner
 from innkeeper.wire.bus import Bus
 from innkeeper.wire.messages import Block, DesiredServer, Enrol, ObservedServer
+
+if TYPE_CHECKING:
+    from innkeeper.node.backups.repository import Repository
 
 __all__ = ["NodeOptions", "NotEnrolled", "open_node", "stop_all_servers"]
 
@@ -87,6 +95,9 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     first_uid: int = FIRST_UID
     """Where we are root: this + a server's number is its user id."""
     sample_interval: timedelta = TICK
+    backups: str = ""
+    """Where backups are kept: a folder, or s3://BUCKET/PREFIX with credentials from the environment; empty: within
+    `data`."""
     starts_at_once: int = AT_ONCE
     """After a boot of the host: so many servers are started in each `start_interval`."""
     start_interval: timedelta = INTERVAL
@@ -175,6 +186,7 @@ async def _enrolled(
             isolation=[*runtime.describe(), *guard.describe()],
             tools=tool_versions(path),
             javas=javas.all(),
+            backups=options.backups,
         )
     )
     wish = Enrol(
@@ -247,6 +259,7 @@ def _assemble(
         on_blocks: Callable[[UUID, list[Block]], None],
         seen_alive: Callable[[str], int | None],
         storage: Storage,
+        restore_files: RestoreFiles,
     ) -> ServerRunner:
         return ServerRunner(
             uuid=desired.uuid,
@@ -265,6 +278,7 @@ def _assemble(
             seen_alive=seen_alive,
             choose_java=javas.choose,
             storage=storage,
+            restore_files=restore_files,
         )
 
     return NodeService(
@@ -277,11 +291,53 @@ def _assemble(
         slots=slots,
         let_go=zygote.quit,
         configs=configs,
+        unpack=unpack,
+        imports=ImportAsks(make_place.source, look_into),
         player_lists=PlayerLists([Lines(), MinecraftJson()], clock, locks),
         guard=guard,
+        repository=_Backups(options.backups, data),
+        backups=options.backups,
         isolation=[*runtime.describe(), *guard.describe()],
         tools_path=tools_path,
         javas=javas.all,
         keep_house=partial(downloads.sweep, data.shared),
         sample_interval=options.sample_interval,
     )
+
+
+class _Backups:
+    """Opens the repository of backups when it is first needed. Called in threads; raises BlobStoreError."""
+
+    def __init__(self, where: str, data: DataFolder) -> None:
+        self._where = where
+        self._data = data
+        self._opening = threading.Lock()
+        self._repository: Repository | None = None
+
+    def __call__(self) -> "Repository":
+        """Return the repository."""
+        with self._opening:
+            if self._repository is None:
+                from innkeeper.node.backups.repository import Repository  # much for a node that has never made one
+
+                self._repository = Repository(self._store(), self._data.root / "backup-cache")
+            return self._repository
+
+    def close(self) -> None:
+        """Close it, if it was opened."""
+        with self._opening:
+            if self._repository is not None:
+                self._repository.close()
+                self._repository = None
+
+    def _store(self) -> BlobStore:
+        if self._where.startswith("s3://"):
+            from innkeeper.drivers.blobstores.s3 import S3BlobStore, S3Options
+
+            bucket, _, prefix = self._where.removeprefix("s3://").partition("/")
+            return S3BlobStore(S3Options(bucket=bucket, prefix=prefix.strip("/")))
+        from innkeeper.drivers.blobstores.disk import DiskBlobStore
+
+        folder = Path(self._where) if self._where else self._data.backups
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return DiskBlobStore(folder)

@@ -6,8 +6,10 @@ it is logged, and answered as `node_failed` without its text.
 
 from typing import Any
 
+from innkeeper.contracts.blobstore import BlobStoreError
 from innkeeper.contracts.configfile import ConfigUnreadable
 from innkeeper.contracts.playerlist import EntryRefused, ListUnreadable
+from innkeeper.node.backups.errors import PathIsNotInSnapshot, RepositoryError, SnapshotIsMissing, SnapshotIsReadable
 from innkeeper.node.files import errors as jail
 from innkeeper.wire.codec import BadMessage
 from innkeeper.wire.messages import Refusal
@@ -34,11 +36,19 @@ REFUSALS: dict[str, str] = {
     "no_space_left": "There is no space left.",
     "file_is_busy": "The folder is being changed or locked by the game; try again.",
     "storage_failed": "The storage failed.",
+    "archive_is_unusable": "The archive cannot be unpacked.",
     "config_is_unreadable": "The config file cannot be understood.",
     "player_name_is_invalid": "This cannot stand on the list.",
     "no_such_upload": "There is no such upload; it may have been given up after a long silence.",
     "upload_offset_is_wrong": "The part does not follow what was written so far.",
     "too_many_uploads": "Too many uploads are under way.",
+    "too_many_downloads": "Too many downloads are under way.",
+    "no_such_download": "There is no such download; it may have been given up after a long silence.",
+    "download_part_is_wrong": "The part does not follow those that were read.",
+    "no_such_backup": "The store has no such backup.",
+    "backup_store_is_busy": "The store of the backups is being checked or collected.",
+    "backup_is_readable": "The backup can be read; it is deleted as one of its server.",
+    "backup_store_failed": "The store of the backups does not answer, or is damaged.",
     "message_is_invalid": "The node does not understand this message.",
     "node_is_stopping": "The node is stopping.",
     "node_failed": "The node could not do what it was asked.",
@@ -77,6 +87,14 @@ def refusal_of(error: Exception) -> Refusal | None:
             return Refusal(code=error.code, message=str(error), data=error.data)
         case jail.JailError():
             return Refusal(code=JAIL_CODES[type(error)], message=str(error), data={"path": error.path})
+        case SnapshotIsMissing():
+            return Refusal(code="no_such_backup", message=REFUSALS["no_such_backup"])
+        case PathIsNotInSnapshot():
+            return Refusal(code="file_not_found", message=str(error), data={"path": error.path})
+        case SnapshotIsReadable():
+            return Refusal(code="backup_is_readable", message=REFUSALS["backup_is_readable"])
+        case RepositoryError() | BlobStoreError():
+            return Refusal(code="backup_store_failed", message=str(error))
         case ConfigUnreadable() | ListUnreadable():
             return Refusal(code="config_is_unreadable", message=str(error))
         case EntryRefused():

@@ -12,7 +12,8 @@ Knows no runtime, no game and no keeper: `make_runner` brings them together.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -24,30 +25,32 @@ from innkeeper.kit.ids import uuid7
 from innkeeper.kit.tasks import TaskSet, every, in_thread
 from innkeeper.node.asks import Asks, Journal
 from innkeeper.node.attending import Attending
+from innkeeper.node.backup_asks import BackupAsks
+from innkeeper.node.backups.jobs import Backups, Jobs
 from innkeeper.node.broadcast import Broadcast
 from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.facts import collect_facts, tool_versions
-from innkeeper.node.file_asks import FileAsks
+from innkeeper.node.file_asks import FileAsks, Unpack
 from innkeeper.node.files.errors import JailError
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.identity import Identity
+from innkeeper.node.import_asks import ImportAsks
 from innkeeper.node.java import JavaRuntime
 from innkeeper.node.keeper.client import NotRunning, RequestRefused
-from innkeeper.node.kept import KeptServer
+from innkeeper.node.kept import KeptServer, MakeRunner
 from innkeeper.node.layout import DataFolder
 from innkeeper.node.lifesigns import EVERY, LifeSigns
 from innkeeper.node.limits.guard import Guard
-from innkeeper.node.limits.storage import Storage
 from innkeeper.node.limits.watchdog import Watched
 from innkeeper.node.management import Management
 from innkeeper.node.outbox import Outbox
 from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.refusals import Refused
+from innkeeper.node.samples.host import HOST_TICK, HostSampler
 from innkeeper.node.samples.sampler import TICK, Running, Sampler
 from innkeeper.node.slots import StartSlots
 from innkeeper.node.supervisor.access import ManagementAccess
 from innkeeper.node.supervisor.machine import IDLE
-from innkeeper.node.supervisor.place import ServerPlace
 from innkeeper.node.supervisor.runner import BadLine, ServerRunner
 from innkeeper.node.uploads import Uploads
 from innkeeper.wire import messages as wire
@@ -63,25 +66,6 @@ UPLOAD_SWEEP = timedelta(minutes=1)
 HOUSEKEEPING = timedelta(hours=6)
 TOLD_PATIENCE = timedelta(seconds=30)
 """For a panel to acknowledge the last run of a server that is to be deleted."""
-
-
-class MakeRunner(Protocol):
-    """Brings together what one server needs."""
-
-    def __call__(
-        self,
-        desired: wire.DesiredServer,
-        place: ServerPlace,
-        runtime: Runtime,
-        *,
-        tasks: TaskSet,
-        on_change: Callable[[wire.ObservedServer], None],
-        on_blocks: Callable[[UUID, list[wire.Block]], None],
-        seen_alive: Callable[[str], int | None],
-        storage: Storage,
-    ) -> ServerRunner:
-        """Return the runner of one server, which has done nothing yet; the callbacks come from the event loop."""
-        ...
 
 
 class NodeService:
@@ -105,14 +89,20 @@ class NodeService:
         let_go: Callable[[], Awaitable[None]],
         configs: ConfigWriter,
         player_lists: PlayerLists,
+        unpack: Unpack,
+        imports: ImportAsks,
         guard: Guard,
+        repository: Backups,
+        backups: str = "",
         isolation: Sequence[str] = (),
         tools_path: str | None = None,
         javas: Callable[[], Sequence[JavaRuntime]] = list,
         keep_house: Callable[[], Awaitable[None]] | None = None,
         sample_interval: timedelta = TICK,
+        host_interval: timedelta = HOST_TICK,
     ) -> None:
         self.identity = identity
+        self._backups = backups
         self._bus = bus
         self._clock = clock
         self._data = data
@@ -152,6 +142,9 @@ class NodeService:
             tick_ms=lambda server: self._attending.tick_ms(server),
             interval=sample_interval,
         )
+        self._hosts = HostSampler(
+            node=identity.node, clock=clock, data=data.root, publish=self._publish_samples, interval=host_interval
+        )
         self._attending = Attending(
             clock=clock,
             tasks=self._tasks,
@@ -159,8 +152,18 @@ class NodeService:
             sample=self._sampler.tick,
             listen=self._management.listen,
         )
-        files = FileAsks(self._jail_of, self._archives, self._uploads, configs, player_lists)
-        self._asks = Asks(self, files, self._attending, self._management)
+        files = FileAsks(self._jail_of, self._archives, self._uploads, configs, player_lists, unpack)
+        self._jobs = Jobs(
+            repository=repository,
+            find=self._find,
+            changed=self._jobs_changed,
+            file_of=lambda server: data.place(server).root / "jobs.json",
+            scratch=data.scratch,
+            tasks=self._tasks,
+        )
+        self._close_backups = repository.close
+        self._backup_asks = BackupAsks(repository, clock, self._jobs.upkeep)
+        self._asks = Asks(self, files, self._attending, self._management, self._backup_asks, imports)
         self._serving: Subscription | None = None
         self._undo_on_state: Callable[[], None] = lambda: None
 
@@ -189,11 +192,18 @@ class NodeService:
         self._tasks.start(
             every(UPLOAD_SWEEP, self._uploads.give_up_idle, name="idle uploads"), name="idle uploads", fatal=False
         )
+        self._tasks.start(
+            every(UPLOAD_SWEEP, self._backup_asks.give_up_idle, name="idle downloads"),
+            name="idle downloads",
+            fatal=False,
+        )
+        self._tasks.start(self._jobs.upkeep.keep_collecting(), name="collecting what no backup needs", fatal=False)
         if self._keep_house is not None:
             self._tasks.start(
                 every(HOUSEKEEPING, self._keep_house, name="housekeeping"), name="housekeeping", fatal=False
             )
         self._sampler.start(self._tasks)
+        self._hosts.start(self._tasks)
         self._watchdog.start(self._tasks)
         self._tasks.start(every(EVERY, self._note_lifesigns, name="life signs"), name="life signs", fatal=False)
         log.info("node.started", node=str(self.identity.node), servers=len(self._kept))
@@ -206,8 +216,11 @@ class NodeService:
         self._slots.close()
         self._sampler.close()
         await self._uploads.give_up_all()
+        await self._backup_asks.give_up_all()
+        await self._jobs.close()
         await asyncio.gather(*(kept.runner.close() for kept in self._kept.values()))
         await self._tasks.aclose()
+        await in_thread(self._close_backups)
         await self._let_go()
         await in_thread(self._guard.close)
         self._data.unlock()
@@ -236,15 +249,27 @@ class NodeService:
 
     def observed(self) -> list[wire.ObservedServer]:
         """Return what is seen of every server now."""
-        return [kept.runner.observed for kept in self._kept.values()]
+        return [self._with_jobs(kept.runner.observed) for kept in self._kept.values()]
 
     def _changed(self, observed: wire.ObservedServer) -> None:
-        self._outbox.changed(observed)
+        self._outbox.changed(self._with_jobs(observed))
+        self._jobs.moved(observed.uuid)
         self._moved.set()
+
+    def _jobs_changed(self, server: UUID) -> None:
+        kept = self._kept.get(server)
+        if kept is not None:
+            self._outbox.changed(self._with_jobs(kept.runner.observed))
+
+    def _with_jobs(self, observed: wire.ObservedServer) -> wire.ObservedServer:
+        reports = self._jobs.reports(observed.uuid)
+        return msgspec.structs.replace(observed, jobs=reports) if reports else observed
 
     def _acknowledged(self, servers: Sequence[wire.ObservedServer]) -> None:
         """A panel has taken this in: it answers for what ended from now on."""
         for server in servers:
+            if server.jobs:
+                self._tasks.start(self._jobs.told(server.uuid, server.jobs), name="jobs told", fatal=False)
             kept = self._kept.get(server.uuid) if server.runs else None
             if kept is not None:
                 kept.runner.runs_told(frozenset(run.run_id for run in server.runs))
@@ -292,6 +317,8 @@ class NodeService:
         """Kill and delete a server; well done where there is none."""
         async with self._lock(ask.server):
             await self._uploads.give_up_all(ask.server)
+            await self._backup_asks.give_up_all(ask.server)
+            await self._jobs.give_up(ask.server)
             kept = self._kept.get(ask.server)
             if kept is not None:
                 await kept.runner.end()
@@ -304,6 +331,7 @@ class NodeService:
                 await in_thread(self._data.forget_archives, ask.server)
                 await in_thread(self._guard.forget, ask.server)
                 log.info("server.removed", server=str(ask.server))
+            await self._jobs.forget_all(ask.server)
         self._locks.pop(ask.server, None)
         return wire.Done()
 
@@ -350,7 +378,9 @@ class NodeService:
 
     async def _adopt(self, desired: wire.DesiredServer) -> None:
         try:
-            await (await self._keep(desired)).runner.adopt()
+            kept = await self._keep(desired)
+            await kept.runner.adopt()
+            self._jobs.go_on(desired.uuid)
         except Exception:
             # One server that cannot be taken up must not keep the node from keeping the others.
             log.exception("server.adopt.failed", server=str(desired.uuid))
@@ -371,12 +401,14 @@ class NodeService:
                 await in_thread(self._guard.storage, desired.uuid, desired.number, desired.disk_mib)
             await kept.runner.apply(desired)
             kept.desired = desired
+            await self._jobs.take(desired.uuid, desired.jobs)
 
     async def _keep(self, desired: wire.DesiredServer) -> KeptServer:
         runtime = self._runtime(desired)
         owner = _owner_of(runtime, desired.number)
         pair = (owner.uid, owner.gid) if owner is not None else None
         place = await in_thread(self._data.make_server, desired.uuid, pair)
+        await self._jobs.load(desired.uuid)
         storage = await in_thread(self._guard.storage, desired.uuid, desired.number, desired.disk_mib)
         runner = self._make_runner(
             desired,
@@ -387,6 +419,7 @@ class NodeService:
             on_blocks=self._printed,
             seen_alive=lambda run_id: self._lifesigns.of(desired.uuid, run_id),
             storage=storage,
+            restore_files=partial(self._jobs.restore, desired.uuid),
         )
         jail = Jail(place.files, pair, room=storage)
         kept = self._kept[desired.uuid] = KeptServer(desired, place, jail, storage, runner)
@@ -411,7 +444,9 @@ class NodeService:
         for uuid, kept in self._kept.items():
             tree = kept.tree()
             if tree is not None:
-                found.append(Running(uuid=uuid, tree=tree, players=len(kept.runner.observed.players)))
+                players = len(kept.runner.observed.players)
+                every = float(kept.desired.measure_disk_s)
+                found.append(Running(uuid=uuid, tree=tree, players=players, measure_disk_s=every))
         return found
 
     def _watched(self) -> list[Watched]:
@@ -420,6 +455,7 @@ class NodeService:
     def _printed(self, server: UUID, blocks: list[wire.Block]) -> None:
         self._broadcast.offer(server, blocks)
         self._attending.hear(server, blocks)
+        self._jobs.hear(server, blocks)
 
     async def _note_lifesigns(self) -> None:
         runs = {uuid: kept.runner.observed for uuid, kept in self._kept.items()}
@@ -452,6 +488,7 @@ class NodeService:
             isolation=self._isolation,
             tools=self._tools,
             javas=await in_thread(self._javas),
+            backups=self._backups,
         )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, cast
 
+from innkeeper.core.backups import errors as backup_errors
+from innkeeper.core.backups.model import Form, Job, StoreDeed, StoreRun, StoreState
 from innkeeper.core.catalog.model import ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.errors import CoreError, snake
 from innkeeper.core.files import errors as file_errors
-from innkeeper.core.files.model import FileEntry, Folder
+from innkeeper.core.files.model import FileEntry, Folder, Importable
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
 from innkeeper.core.nodes.gateway import Attention, Desired, OnBlocks, OnNote
 from innkeeper.core.nodes.model import Node
@@ -48,6 +50,11 @@ ASK_TIMEOUT = timedelta(seconds=15)
 REMOVE_TIMEOUT = timedelta(minutes=5)
 FINISH_TIMEOUT = timedelta(minutes=2)
 """Of an upload: what of it has not reached the disk yet is waited for."""
+IMPORT_TIMEOUT = timedelta(seconds=40)
+"""Of an archive that is looked into."""
+UNPACK_TIMEOUT = timedelta(minutes=10)
+DOWNLOAD_TIMEOUT = timedelta(minutes=1)
+"""Of one part, which a distant store may have to be asked for."""
 MAX_APPLY_BYTES = 512 * 1024
 """Of servers in one message."""
 
@@ -55,6 +62,13 @@ CONDITIONS: dict[str, type[CoreError]] = {
     snake(condition.__name__): condition
     for condition in (
         *(item for item in vars(file_errors).values() if isinstance(item, type) and issubclass(item, CoreError)),
+        backup_errors.BackupIsReadable,
+        backup_errors.BackupStoreFailed,
+        backup_errors.BackupStoreIsBusy,
+        backup_errors.DownloadPartIsWrong,
+        backup_errors.NoSuchBackup,
+        backup_errors.NoSuchDownload,
+        backup_errors.TooManyDownloads,
         CommandIsInvalid,
         ConsoleIsNotRead,
         ManagementIsUnavailable,
@@ -238,6 +252,43 @@ class BusGateway:
     async def rename_file(self, server: Server, source: str, target: str) -> None:
         await self._ask_of(server, wire.RenameFile(server=server.uuid, source=source, target=target), wire.Done)
 
+    async def unpack_file(self, server: Server, path: str, into: str) -> None:
+        ask = wire.UnpackFile(server=server.uuid, path=path, into=into)
+        await self._ask_of(server, ask, wire.Done, UNPACK_TIMEOUT)
+
+    async def list_imports(self, node: Node, path: str) -> list[Importable]:
+        listed = await self._ask(node, wire.ListImports(path=path), wire.ImportsListed, IMPORT_TIMEOUT)
+        return [Importable(entry.name, entry.directory) for entry in listed.entries]
+
+    # -- backups ----------------------------------------------------------------------------------------------------
+
+    async def list_backup(
+        self, server: Server, snapshot: str, path: str, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
+        ask = wire.ListBackup(server=server.uuid, snapshot=snapshot, path=path, after=after, limit=limit)
+        listed = await self._ask_of(server, ask, wire.FilesListed, DOWNLOAD_TIMEOUT)
+        return [_entry(entry) for entry in listed.entries], listed.more
+
+    async def begin_download(self, server: Server, snapshot: str, form: Form, path: str) -> str:
+        ask = wire.BeginDownload(server=server.uuid, snapshot=snapshot, form=form, path=path)
+        return (await self._ask_of(server, ask, wire.DownloadBegun, DOWNLOAD_TIMEOUT)).download
+
+    async def read_download(self, server: Server, download: str, number: int) -> bytes:
+        ask = wire.ReadDownload(download=download, number=number)
+        return (await self._ask_of(server, ask, wire.DownloadPart, DOWNLOAD_TIMEOUT)).data
+
+    async def end_download(self, server: Server, download: str) -> None:
+        await self._ask_of(server, wire.EndDownload(download=download), wire.Done)
+
+    async def read_store(self, node: Node) -> StoreState:
+        return _store(await self._ask(node, wire.ReadStore(), wire.StoreReport, DOWNLOAD_TIMEOUT))
+
+    async def tend_store(self, node: Node, deed: StoreDeed) -> StoreState:
+        return _store(await self._ask(node, wire.TendStore(deed=deed), wire.StoreReport, DOWNLOAD_TIMEOUT))
+
+    async def discard_backup(self, node: Node, snapshot: str) -> None:
+        await self._ask(node, wire.DiscardBackup(snapshot=snapshot), wire.Done, DOWNLOAD_TIMEOUT)
+
     # -- asking -----------------------------------------------------------------------------------------------------
 
     async def _ask_of(self, server: Server, ask: wire.Message, kind: type[A], timeout: timedelta = ASK_TIMEOUT) -> A:
@@ -263,6 +314,24 @@ class BusGateway:
         if not isinstance(answer, kind):
             raise NodeFailed(f"The node answered {type(answer).__name__} where {kind.__name__} was due.")
         return answer
+
+
+def _store(report: wire.StoreReport) -> StoreState:
+    return StoreState(where=report.where, check=_store_run(report.check), collection=_store_run(report.collection))
+
+
+def _store_run(run: wire.StoreRun | None) -> StoreRun | None:
+    if run is None:
+        return None
+    return StoreRun(
+        begun_at=from_microseconds(run.begun_us),
+        ended_at=from_microseconds(run.ended_us) if run.ended_us is not None else None,
+        failure=run.failure,
+        problems=tuple(run.problems),
+        problems_count=run.problems_count,
+        removed=run.removed,
+        freed_bytes=run.freed_bytes,
+    )
 
 
 def _parts(servers: list[wire.DesiredServer], limit: int = MAX_APPLY_BYTES) -> list[list[wire.DesiredServer]]:
@@ -306,7 +375,11 @@ class ConsoleWatch:
 def desired_server(item: Desired) -> wire.DesiredServer:
     """Return what a node must know of a server, complete."""
     server, plan = item.server, item.blueprint
-    order = wire.Order(id=item.order.uuid, verb=cast(wire.Verb, item.order.verb)) if item.order else None
+    order = (
+        wire.Order(id=item.order.uuid, verb=cast(wire.Verb, item.order.verb), restore=_restore(item))
+        if item.order
+        else None
+    )
     return wire.DesiredServer(
         uuid=server.uuid,
         number=server.id,
@@ -314,6 +387,7 @@ def desired_server(item: Desired) -> wire.DesiredServer:
         name=server.name,
         running=server.power == "on",
         autostart=server.autostart,
+        autostart_delay_s=server.handling.autostart_delay_s,
         suspended=server.suspended,
         order=order,
         install=plan.install,
@@ -343,8 +417,49 @@ def desired_server(item: Desired) -> wire.DesiredServer:
         cpu_percent=server.limits.cpu_percent,
         disk_mib=server.limits.disk_mib,
         java=plan.java,
+        journal_retain_mib=item.journal_mib,
+        measure_disk_s=item.disk_minutes * 60,
         rows=plan.start.rows,
         columns=plan.start.columns,
+        jobs=[_job(job) for job in item.jobs],
+    )
+
+
+def _restore(item: Desired) -> wire.Restore | None:
+    wanted = item.restore
+    if wanted is None:
+        return None
+    return wire.Restore(
+        backup=wanted.backup,
+        snapshot=wanted.snapshot,
+        delete_others=wanted.delete_others,
+        before=_job(wanted.before) if wanted.before is not None else None,
+    )
+
+
+def _job(job: Job) -> wire.Job:
+    quiet = job.quiet
+    return wire.Job(
+        id=job.id,
+        verb=job.verb,
+        backup=job.backup,
+        snapshot=job.snapshot,
+        exclude=list(job.exclude),
+        before=list(job.before),
+        after=list(job.after),
+        quiet=wire.QuietRule(
+            hold=list(quiet.hold),
+            ask=list(quiet.ask),
+            held=quiet.held,
+            timeout_s=quiet.timeout_s,
+            required=quiet.required,
+            release=list(quiet.release),
+        )
+        if quiet is not None
+        else None,
+        stop_first=job.stop_first,
+        verify=job.verify,
+        paths=list(job.paths),
     )
 
 

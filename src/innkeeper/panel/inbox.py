@@ -5,13 +5,18 @@ node ── Samples ──▶ every panel
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from innkeeper.core.access.directory import AccessDirectory
+from innkeeper.core.backups.model import JobProgress, JobResult
+from innkeeper.core.backups.service import BackupService
 from innkeeper.core.billing.directory import BillingDirectory
 from innkeeper.core.catalog.selling import Selling
 from innkeeper.core.errors import CoreError, Unavailable
+from innkeeper.core.house.directory import HouseDirectory
+from innkeeper.core.metrics.model import MOST_DISKS, Disk, HostUsage
 from innkeeper.core.metrics.service import MetricService
 from innkeeper.core.nodes import model as nodes_model
 from innkeeper.core.nodes.errors import NoSuchNode
@@ -19,10 +24,12 @@ from innkeeper.core.nodes.regions import Regions
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.operations.model import OperationState
 from innkeeper.core.operations.service import OperationService, Progress
+from innkeeper.core.schedules.service import ScheduleService
 from innkeeper.core.servers.directory import ServerDirectory
 from innkeeper.core.servers.lifecycle import State
 from innkeeper.core.servers.model import LastExit, Live, OnlinePlayer, Run, Usage
 from innkeeper.core.servers.reconcile import Observation, Reconciler
+from innkeeper.core.webhooks.service import WebhookService
 from innkeeper.core.work import Changed, Noun
 from innkeeper.kit.clock import from_microseconds
 from innkeeper.kit.log import get_logger
@@ -45,24 +52,32 @@ class Inbox:
         *,
         bus: Bus,
         access: AccessDirectory,
+        backups: BackupService,
         credits: BillingDirectory,
+        house: HouseDirectory,
         servers: ServerDirectory,
         nodes: NodeService,
         operations: OperationService,
         metrics: MetricService,
         selling: Selling,
         regions: Regions,
+        schedules: ScheduleService,
+        webhooks: WebhookService,
         tasks: TaskSet,
     ) -> None:
         self._bus = bus
         self._access = access
+        self._backups = backups
         self._credits = credits
+        self._house = house
         self._servers = servers
         self._nodes = nodes
         self._operations = operations
         self._metrics = metrics
         self._selling = selling
         self._regions = regions
+        self._schedules = schedules
+        self._webhooks = webhooks
         self._tasks = tasks
         self._origin = uuid4().hex
         self._heard: list[Subscription] = []
@@ -92,12 +107,14 @@ class Inbox:
 
     async def load(self) -> None:
         """Read everything that is kept in memory from storage."""
+        await self._house.load()
         await self._access.load()
         await self._credits.load()
         await self._selling.load()
         await self._regions.load()
         await self._nodes.load()
         await self._servers.load()
+        await self._webhooks.load()
 
     # -- after a commit ---------------------------------------------------------------------------------------------
 
@@ -119,9 +136,17 @@ class Inbox:
                     await self._operations.apply(change)
                 case "price" | "wallet" | "billing":
                     await self._credits.apply(change)
+                case "backup":
+                    await self._backups.apply(change)
+                case "house":
+                    await self._house.load()
+                case "schedule":
+                    await self._schedules.apply(change)
                 case "selling":
                     await self._selling.load()
                     await self._regions.load()
+                case "webhook" | "delivery":
+                    await self._webhooks.apply(change)
                 case _:
                     await self._access.apply(change)
 
@@ -191,9 +216,11 @@ class Inbox:
 
     async def _samples(self, message: BusMessage) -> None:
         samples = decode(message.payload, wire.Samples)
-        at = from_microseconds(samples.at_us)
+        at, node_id = from_microseconds(samples.at_us), self._node(samples.node).id
+        if samples.host is not None:
+            self._metrics.take_host(node_id, _host(samples.host, at))
         self._metrics.take(
-            self._node(samples.node).id,
+            node_id,
             [
                 (
                     sample.uuid,
@@ -231,6 +258,30 @@ class Inbox:
         return encode(refusal)
 
 
+def _host(sample: wire.HostSample, at: datetime) -> HostUsage:
+    return HostUsage(
+        at=at,
+        cpu_percent=sample.cpu_percent,
+        cpus=sample.cpus,
+        cpu_mhz=sample.cpu_mhz,
+        cpu_mhz_max=sample.cpu_mhz_max,
+        memory_bytes=sample.memory_bytes,
+        memory_total_bytes=sample.memory_total_bytes,
+        booted_at=from_microseconds(sample.booted_us),
+        disks=tuple(
+            Disk(
+                device=disk.device,
+                mount=disk.mount,
+                filesystem=disk.filesystem,
+                total_bytes=disk.total_bytes,
+                used_bytes=disk.used_bytes,
+                free_bytes=disk.free_bytes,
+            )
+            for disk in sample.disks[:MOST_DISKS]
+        ),
+    )
+
+
 def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:
     return nodes_model.NodeFacts(
         version=facts.version,
@@ -243,6 +294,8 @@ def _facts(facts: wire.NodeFacts) -> nodes_model.NodeFacts:
         runtimes=facts.runtimes,
         tools=facts.tools,
         isolation=facts.isolation,
+        servers_path=facts.servers_path,
+        backups_path=facts.backups_path,
         javas=facts.javas,
     )
 
@@ -273,6 +326,7 @@ def _observation(seen: wire.ObservedServer) -> Observation:
         last_exit=LastExit(
             code=ended.code,
             signal=ended.signal,
+            started_at=from_microseconds(ended.started_us) if ended.started_us else None,
             at=from_microseconds(ended.at_us),
             clean=ended.clean,
             reason=ended.reason,
@@ -294,5 +348,32 @@ def _observation(seen: wire.ObservedServer) -> Observation:
         notes=tuple(seen.notes),
     )
     return Observation(
-        uuid=seen.uuid, live=live, generation=seen.generation, order_id=order.id if order else None, progress=progress
+        uuid=seen.uuid,
+        live=live,
+        generation=seen.generation,
+        order_id=order.id if order else None,
+        progress=progress,
+        jobs=tuple(_job_progress(report) for report in seen.jobs),
+    )
+
+
+def _job_progress(report: wire.JobReport) -> JobProgress:
+    made = report.result
+    return JobProgress(
+        id=report.id,
+        state=report.state,
+        reason=report.reason,
+        steps=tuple(report.steps),
+        fraction=report.fraction,
+        result=JobResult(
+            snapshot=made.snapshot,
+            files=made.files,
+            bytes=made.bytes,
+            stored_bytes=made.stored_bytes,
+            digest=made.digest,
+            verified=made.verified,
+            problem=made.problem,
+        )
+        if made is not None
+        else None,
     )

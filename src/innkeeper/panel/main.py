@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from innkeeper.contracts.notifier import Notifier
 from innkeeper.contracts.versions import IndexDriver
 from innkeeper.core.access.errors import KeyIsUnknown
 from innkeeper.core.accounts.errors import UsernameIsTaken
@@ -22,7 +23,13 @@ from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.service import NodeService
 from innkeeper.core.players.profiles import Profiles
 from innkeeper.core.servers.reconcile import Reconciler
+from innkeeper.core.webhooks.model import WebhookKind
 from innkeeper.core.work import Works
+from innkeeper.drivers.notifiers.discord import Discord
+from innkeeper.drivers.notifiers.json import Json
+from innkeeper.drivers.notifiers.mattermost import Mattermost
+from innkeeper.drivers.notifiers.slack import Slack
+from innkeeper.drivers.notifiers.teams import Teams
 from innkeeper.drivers.versions.bedrock import Bedrock
 from innkeeper.drivers.versions.fabric import Fabric
 from innkeeper.drivers.versions.factorio import Factorio
@@ -35,6 +42,10 @@ from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.tasks import TaskSet, every, in_thread
 from innkeeper.panel.api.app import api_application
+from innkeeper.panel.calendars import CronSimTimes
+from innkeeper.panel.deliveries import HttpCourier
+from innkeeper.panel.dialects.crafty.app import crafty_application
+from innkeeper.panel.dialects.crafty.auth import tokens_and_keys
 from innkeeper.panel.dialects.exaroton.app import exaroton_application
 from innkeeper.panel.dialects.serverflex.app import serverflex_application
 from innkeeper.panel.gateway import BusGateway
@@ -42,8 +53,11 @@ from innkeeper.panel.http.front import Front
 from innkeeper.panel.http.serving import HttpServer
 from innkeeper.panel.inbox import Inbox
 from innkeeper.panel.logshare import McLogs
+from innkeeper.panel.metrics.app import metrics_application
 from innkeeper.panel.passwords import Argon2Hasher
 from innkeeper.panel.product import Models, Product, Settings
+from innkeeper.panel.second_factors import SecretSealer, TotpCodes
+from innkeeper.panel.tokens import JwtSigner
 from innkeeper.panel.web.app import web_application
 from innkeeper.storage.database import Database
 from innkeeper.storage.upgrades import upgrade
@@ -57,8 +71,10 @@ log = get_logger(__name__)
 
 ADMIN = "admin"
 _RECONCILE_EVERY = timedelta(seconds=60)
-_SAVE_SAMPLES_EVERY = timedelta(minutes=1)
+_SAVE_SAMPLES_EVERY = timedelta(seconds=10)
+_SAVE_USES_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
+_LOOK_AT_DISKS_EVERY = timedelta(minutes=1)
 _IDLE_STOPS_EVERY = timedelta(seconds=10)
 _PURGES_EVERY = timedelta(seconds=10)
 _PASSWORD_LETTERS = string.ascii_letters + string.digits
@@ -82,6 +98,8 @@ class PanelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Vendors are asked what versions of their software there are, as `panel.vendors` says; false: nobody is."""
     mirror: str = ""
     """Where their documents are fetched from, as `kit.mirrors` says; empty: from themselves."""
+    webhook_networks: tuple[str, ...] = ()
+    """Networks (CIDR) that are no part of the public Internet and that webhooks may lead to all the same."""
     settings: Settings = Settings()
 
 
@@ -132,10 +150,11 @@ class Panel:
             exits.push_async_callback(tasks.aclose)
             clock = clock or SystemClock()
             profiles, vendors = _profiles(options, clock), _vendors(options)
-            for outside in (profiles, vendors):
+            courier = HttpCourier(notifiers(), networks=options.webhook_networks, clock=clock)
+            for outside in (profiles, vendors, courier):
                 if outside is not None:
                     exits.push_async_callback(outside.aclose)
-            panel = await cls._tie(options, bus, database, clock, tasks, own_node, profiles, vendors)
+            panel = await cls._tie(options, bus, database, clock, tasks, own_node, profiles, vendors, courier)
             exits.push_async_callback(panel._inbox.close)
             panel.http = HttpServer(panel._front(), tasks, proxies=options.proxies)
             await panel.http.open(options.host, options.port)
@@ -155,6 +174,7 @@ class Panel:
         own_node: Callable[[NodeService], Awaitable[None]] | None,
         profiles: Profiles | None,
         vendors: Vendors | None,
+        courier: HttpCourier,
     ) -> Self:
         works: Works = database.works
         models = Models.over(works, clock)
@@ -168,25 +188,35 @@ class Panel:
             works=works,
             clock=clock,
             settings=options.settings,
-            secret=bytes.fromhex(secret),
+            secret=(own_secret := bytes.fromhex(secret)),
             catalog=catalog,
             gateway=gateway,
             hasher=Argon2Hasher(),
+            signer=JwtSigner(own_secret),
+            codes=TotpCodes(),
+            sealer=SecretSealer(own_secret),
             reconciler=reconciler,
+            cron=CronSimTimes(),
+            tasks=tasks,
             profiles=profiles,
             uploader=McLogs(options.log_share_url) if options.log_share_url else None,
             vendors=vendors,
+            courier=courier,
         )
         inbox = Inbox(
             bus=bus,
             access=models.authority,
+            backups=product.backups,
             credits=models.credits,
+            house=models.house,
             servers=models.directory,
             nodes=models.nodes,
             operations=models.operations,
             metrics=product.metrics,
             selling=product.selling,
             regions=product.regions,
+            schedules=product.schedules,
+            webhooks=product.webhooks,
             tasks=tasks,
         )
         database.set_announcer(inbox.announce)
@@ -199,13 +229,17 @@ class Panel:
         return cls(options, product, reconciler, inbox, tasks)
 
     def _front(self) -> Front:
+        crafty = crafty_application(self.product)
         serverflex = serverflex_application(self.product)
         return Front(
             {
                 "/api/innkeeper/v1": api_application(self.product),
+                "/api/v2": crafty,
+                "/ws": crafty,
                 "/v1": exaroton_application(self.product),
                 "/1.0": serverflex,
                 "/server": serverflex,
+                "/metrics": metrics_application(self.product, tokens_and_keys(self.product)),
             },
             otherwise=web_application(self.product),
         )
@@ -220,12 +254,17 @@ class Panel:
             (OFFERS_TICK, product.offers.refresh, "reading vendors' indexes"),
             (_IDLE_STOPS_EVERY, product.idling.tick, "idle stops"),
             (_PURGES_EVERY, product.deleting.tick, "purging deleted servers"),
+            (_PURGES_EVERY, product.backups.tick, "seeing to backups"),
             (_SAVE_SAMPLES_EVERY, product.metrics.save, "saving samples"),
-            (_SAVE_SAMPLES_EVERY, product.authority.save_uses, "saving uses of keys"),
+            (_SAVE_USES_EVERY, product.authority.save_uses, "saving uses of keys"),
             (_PRUNE_EVERY, product.metrics.prune, "pruning samples"),
             (_PRUNE_EVERY, product.activity.prune, "pruning activity"),
+            (_LOOK_AT_DISKS_EVERY, product.webhooks.look_at_disks, "looking at servers' disks"),
+            (_PRUNE_EVERY, product.webhooks.prune, "pruning deliveries"),
         ):
             self._tasks.start(every(interval, work, name=name), name=name)
+        self._tasks.start(product.schedules.keep_time(), name="running schedules")
+        self._tasks.start(product.webhooks.queue.run(), name="delivering messages")
 
     async def reload(self) -> None:
         """Read everything from the database again: somebody else changed it."""
@@ -288,6 +327,11 @@ def _vendors(options: PanelOptions) -> "HttpVendors | None":
 def index_drivers() -> list[IndexDriver]:
     """Return every way that there is to read a vendor's index."""
     return [Mojang(), PaperMc(), SpigotMc(), Fabric(), Forge(), Factorio(), SourceMod(), Bedrock()]
+
+
+def notifiers() -> dict[WebhookKind, Notifier]:
+    """Return every kind of place that messages can be sent to."""
+    return {"discord": Discord(), "slack": Slack(), "teams": Teams(), "mattermost": Mattermost(), "json": Json()}
 
 
 def _read(path: Path) -> str:

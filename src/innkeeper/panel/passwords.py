@@ -8,7 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 
 class Argon2Hasher:
-    """Keeps `core.accounts.service.PasswordHasher`; RFC 9106's low-memory parameters."""
+    """Keeps `core.accounts.passwords.PasswordHasher`; RFC 9106's low-memory parameters."""
 
     def __init__(self) -> None:
         self._argon2 = Argon2()

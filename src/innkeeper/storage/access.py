@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Column, Select, Table, delete, insert, select, update
+from sqlalchemy import Select, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.core.access.errors import NoSuchRole, RoleNameIsTaken
@@ -46,6 +46,11 @@ class SqlAccess:
     async def delete_key(self, key_id: int) -> None:
         await self._connection.execute(delete(api_keys).where(api_keys.c.id == key_id))
 
+    async def delete_sessions(self, account_id: int) -> list[int]:
+        theirs = (api_keys.c.account_id == account_id) & (api_keys.c.kind == "session")
+        result = await self._connection.execute(delete(api_keys).where(theirs).returning(api_keys.c.id))
+        return sorted(result.scalars())
+
     async def delete_expired_keys(self, before: datetime) -> int:
         result = await self._connection.execute(delete(api_keys).where(api_keys.c.expires_at < before))
         return result.rowcount
@@ -61,9 +66,14 @@ class SqlAccess:
             await self._connect(role)
         return role
 
-    async def get_role(self, role_id: int) -> Role | None:
-        found = await self._roles(select(roles).where(roles.c.id == role_id))
+    async def get_role(self, role_id: int, *, hold: bool = False) -> Role | None:
+        query = select(roles).where(roles.c.id == role_id)
+        found = await self._roles(query.with_for_update(key_share=True) if hold else query)
         return found[0] if found else None
+
+    async def count_roles_of(self, account_id: int) -> int:
+        query = select(func.count()).select_from(roles).where(roles.c.created_by == account_id)
+        return (await self._connection.execute(query)).scalar_one()
 
     async def all_roles(self) -> list[Role]:
         return await self._roles(select(roles).order_by(roles.c.id))
@@ -84,14 +94,17 @@ class SqlAccess:
         await self._connection.execute(delete(roles).where(roles.c.id == role_id))
 
     async def _connect(self, role: Role) -> None:
-        pairs = [{"role_id": role.id, "server_id": server_id} for server_id in sorted(role.servers)]
+        pairs: list[dict[str, Any]] = [
+            {"role_id": role.id, "server_id": server_id, "permissions": permissions}
+            for server_id, permissions in sorted(role.servers.items())
+        ]
         known: list[Reference] = [(servers.c.id, server_id, NoSuchServer(id=server_id)) for server_id in role.servers]
         await self._insert_pairs(role_servers, pairs, known)
         pairs = [{"role_id": role.id, "account_id": account_id} for account_id in sorted(role.members)]
         known = [(accounts.c.id, account_id, NoSuchAccount(id=account_id)) for account_id in role.members]
         await self._insert_pairs(role_members, pairs, known)
 
-    async def _insert_pairs(self, table: Table, pairs: list[dict[str, int]], references: Sequence[Reference]) -> None:
+    async def _insert_pairs(self, table: Table, pairs: list[dict[str, Any]], references: Sequence[Reference]) -> None:
         if pairs:
             async with refusing(self._connection, {}, references):
                 await self._connection.execute(insert(table), pairs)
@@ -99,20 +112,26 @@ class SqlAccess:
     async def _roles(self, query: Select[Any]) -> list[Role]:
         rows = (await self._connection.execute(query)).mappings().all()
         only = rows[0]["id"] if len(rows) == 1 else None
-        on_servers = await self._pairs(role_servers.c.role_id, role_servers.c.server_id, only)
-        members = await self._pairs(role_members.c.role_id, role_members.c.account_id, only)
+        on_servers: dict[int, dict[int, frozenset[str]]] = defaultdict(dict)
+        for role_id, server_id, permissions in await self._belonging(role_servers, only):
+            on_servers[role_id][server_id] = permissions
+        members: dict[int, list[int]] = defaultdict(list)
+        for role_id, account_id in await self._belonging(role_members, only):
+            members[role_id].append(account_id)
         return [
-            Role(**row, servers=frozenset(on_servers[row["id"]]), members=frozenset(members[row["id"]])) for row in rows
+            Role(
+                **{name: value for name, value in row.items() if name != "name_folded"},
+                servers=on_servers.get(row["id"], {}),
+                members=frozenset(members.get(row["id"], ())),
+            )
+            for row in rows
         ]
 
-    async def _pairs(self, role: Column[int], other: Column[int], only: int | None) -> dict[int, list[int]]:
-        query = select(role, other)
-        if only is not None:
-            query = query.where(role == only)
-        found: dict[int, list[int]] = defaultdict(list)
-        for role_id, other_id in await self._connection.execute(query):
-            found[role_id].append(other_id)
-        return found
+    async def _belonging(self, table: Table, only: int | None) -> list[tuple[Any, ...]]:
+        """Return the rows of a table of what belongs to roles: of one, or of all."""
+        query = select(table)
+        found = await self._connection.execute(query if only is None else query.where(table.c.role_id == only))
+        return [tuple(row) for row in found]
 
     # -- grants -----------------------------------------------------------------------------------------------------
 
@@ -154,8 +173,8 @@ class SqlAccess:
 def _role_values(role: Role) -> dict[str, Any]:
     values = values_of(role)
     del values["servers"], values["members"]
-    return values
+    return {**values, "name_folded": role.name.casefold()}
 
 
 def _role_refusals(role: Role) -> dict[str, CoreError]:
-    return {"uq_roles_name": RoleNameIsTaken(name=role.name)}
+    return {"uq_roles_name_folded": RoleNameIsTaken(name=role.name)}

@@ -32,5 +32,16 @@ class SqlActivity:
             query = query.where(activity.c.id < before_id)
         return await fetch_all(self._connection, query.order_by(activity.c.id.desc()).limit(limit), Activity)
 
-    async def delete_before(self, moment: datetime) -> int:
-        return (await self._connection.execute(delete(activity).where(activity.c.at < moment))).rowcount
+    async def delete_before(self, moment: datetime, *, most: int | None = None) -> int:
+        old = activity.c.at < moment
+        if most is not None:
+            old = activity.c.id.in_(select(activity.c.id).where(old).order_by(activity.c.at).limit(most))
+        return (await self._connection.execute(delete(activity).where(old))).rowcount
+
+    async def delete_beyond(self, newest: int, *, most: int) -> int:
+        ids = select(activity.c.id).order_by(activity.c.id.desc()).offset(newest).limit(1)
+        last = (await self._connection.execute(ids)).scalar_one_or_none()
+        if last is None:
+            return 0
+        oldest = select(activity.c.id).where(activity.c.id <= last).order_by(activity.c.id).limit(most)
+        return (await self._connection.execute(delete(activity).where(activity.c.id.in_(oldest)))).rowcount

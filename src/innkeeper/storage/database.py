@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from innkeeper.core.access.store import AccessStore
 from innkeeper.core.accounts.store import AccountStore
 from innkeeper.core.activity.store import ActivityStore
+from innkeeper.core.backups.store import BackupStore
 from innkeeper.core.billing.rental_store import RentalStore
 from innkeeper.core.billing.store import BillingStore
 from innkeeper.core.catalog.index_store import IndexStore
@@ -25,12 +26,15 @@ from innkeeper.core.catalog.store import SellingStore
 from innkeeper.core.metrics.store import MetricStore
 from innkeeper.core.nodes.store import NodeStore
 from innkeeper.core.operations.store import OperationStore
+from innkeeper.core.schedules.store import ScheduleStore
 from innkeeper.core.servers.store import ServerStore
+from innkeeper.core.webhooks.store import WebhookStore
 from innkeeper.core.work import Changed, Noun, SettingStore, Work
 from innkeeper.kit.tasks import TaskSet
 from innkeeper.storage.access import SqlAccess
 from innkeeper.storage.accounts import SqlAccounts
 from innkeeper.storage.activity import SqlActivity
+from innkeeper.storage.backups import SqlBackups
 from innkeeper.storage.billing import SqlBilling
 from innkeeper.storage.engines import open_engine
 from innkeeper.storage.errors import (
@@ -47,9 +51,11 @@ from innkeeper.storage.migrations import HEAD, revision_of
 from innkeeper.storage.nodes import SqlNodes
 from innkeeper.storage.operations import SqlOperations
 from innkeeper.storage.rentals import SqlRentals
+from innkeeper.storage.schedules import SqlSchedules
 from innkeeper.storage.selling import SqlSelling
 from innkeeper.storage.servers import SqlServers
 from innkeeper.storage.settings import SqlSettings
+from innkeeper.storage.webhooks import SqlWebhooks
 
 log = structlog.get_logger(__name__)
 
@@ -73,13 +79,16 @@ class SqlWork:
         self.servers: ServerStore = SqlServers(connection)
         self.nodes: NodeStore = SqlNodes(connection)
         self.operations: OperationStore = SqlOperations(connection)
+        self.backups: BackupStore = SqlBackups(connection)
         self.billing: BillingStore = SqlBilling(connection)
         self.rentals: RentalStore = SqlRentals(connection)
         self.metrics: MetricStore = SqlMetrics(connection)
         self.activity: ActivityStore = SqlActivity(connection)
         self.selling: SellingStore = SqlSelling(connection)
         self.indexes: IndexStore = SqlIndexes(connection)
+        self.schedules: ScheduleStore = SqlSchedules(connection)
         self.settings: SettingStore = SqlSettings(connection)
+        self.webhooks: WebhookStore = SqlWebhooks(connection)
         self.changes: dict[tuple[Noun, int], Changed] = {}
 
     def changed(self, noun: Noun, row_id: int, row: Any = None) -> None:

@@ -1,5 +1,6 @@
 """Keeps servers. An update is refused when somebody else's came first, which their generation shows."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ COLUMNS = [column for column in servers.c if not column.name.startswith("live_")
 # Names of parameters must not be those of columns that an update sets.
 _OF_ID = servers.c.id == bindparam("server_id")
 _GET = select(*COLUMNS).where(_OF_ID)
+_STATES = select(servers.c.id, servers.c.state).where(servers.c.id.in_(bindparam("server_ids", expanding=True)))
 _UPDATE = update(servers).where(_OF_ID, servers.c.generation == bindparam("generation_before"))
 _NOTE = update(servers).where(_OF_ID)
 _PROMISED = select(servers.c.id, servers.c.limits).where(servers.c.live_node_id == bindparam("node_id"))
@@ -41,6 +43,10 @@ class SqlServers:
 
     async def get(self, server_id: int) -> Server | None:
         return await fetch_one(self._connection, _GET, Server, server_id=server_id)
+
+    async def states(self, server_ids: Collection[int]) -> dict[int, State]:
+        found = await self._connection.execute(_STATES, {"server_ids": sorted(server_ids)})
+        return {row.id: row.state for row in found}
 
     async def all(self) -> list[Server]:
         return await fetch_all(self._connection, select(*COLUMNS).order_by(servers.c.id), Server)

@@ -30,3 +30,7 @@ class SqlSettings:
             index_elements=[settings.c.name], set_={"value": insertion.excluded.value}
         )
         await self._connection.execute(keep, {"name": name, "value": value})
+
+    async def starting(self, prefix: str) -> dict[str, str]:
+        query = select(settings.c.name, settings.c.value).where(settings.c.name.startswith(prefix, autoescape=True))
+        return {row.name: row.value for row in await self._connection.execute(query)}

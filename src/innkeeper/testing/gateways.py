@@ -4,9 +4,11 @@ By default it obeys every order soon after it was told. Knows neither wire nor b
 is given as `observe`.
 """
 
+import io
 import posixpath
+import zipfile
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -14,9 +16,12 @@ import msgspec
 
 from innkeeper.contracts.configfile import ConfigFormat, ConfigUnreadable
 from innkeeper.contracts.playerlist import Entry, ListUnreadable, PlayerListFormat
+from innkeeper.core.backups.errors import BackupIsReadable, NoSuchBackup, NoSuchDownload
+from innkeeper.core.backups.model import Form, Job, JobProgress, JobResult, Restore, StoreDeed, StoreRun, StoreState
 from innkeeper.core.catalog.model import ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
 from innkeeper.core.files.errors import (
+    ArchiveIsUnusable,
     ConfigIsUnreadable,
     FileExists,
     FileIsADirectory,
@@ -26,7 +31,7 @@ from innkeeper.core.files.errors import (
     NoSuchUpload,
     UploadOffsetIsWrong,
 )
-from innkeeper.core.files.model import FileEntry, Folder
+from innkeeper.core.files.model import FileEntry, Folder, Importable
 from innkeeper.core.nodes.errors import NodeIsOffline
 from innkeeper.core.nodes.gateway import Attention, Desired, OnBlocks, OnNote
 from innkeeper.core.nodes.model import Node
@@ -56,6 +61,7 @@ _AFTER = {
     "stop": State.STOPPED,
     "restart": State.RUNNING,
     "kill": State.STOPPED,
+    "restore": State.STOPPED,
 }
 _MOST_LINES = 5000
 _CONFIGS: dict[str, ConfigFormat] = {one.name: one for one in (Ini(), Json(), Properties(), Toml(), Yaml())}
@@ -139,6 +145,8 @@ class ScriptedGateway:
         self.consoles: dict[UUID, ScriptedConsole] = {}
         self.trees: dict[UUID, dict[str, bytes | None]] = {}
         """Files by server and path; None: a folder."""
+        self.imports: dict[str, dict[str, bool]] = {}
+        """What may be imported, by path: the names there, and whether each is a folder."""
         self.configs: dict[UUID, dict[str, dict[str, ConfigValue]]] = {}
         """Config values that were set, by server, path and key; the files themselves are in `trees`."""
         self.archives: dict[tuple[UUID, str], bytes] = {}
@@ -148,6 +156,13 @@ class ScriptedGateway:
         """The management servers there are; see `management`."""
         self._uploads: dict[str, tuple[UUID, str, bool, bytearray]] = {}
         self._seen_orders: set[UUID] = set()
+        self._live: dict[UUID, Live] = {}
+        self.snapshots: dict[str, dict[str, bytes | None]] = {}
+        """The backups that are kept, each a tree."""
+        self.damaged: set[str] = set()
+        """Names of backups in the store that cannot be read."""
+        self.store = StoreState(where="the directory /backups", check=None, collection=None)
+        self.downloads: dict[str, list[bytes]] = {}
 
     # -- what a test does -------------------------------------------------------------------------------------------
 
@@ -168,6 +183,10 @@ class ScriptedGateway:
         """Do what was ordered of a server, or fail at it for a reason."""
         order = self.orders.pop(server)
         state = State.STOPPED if fail else _AFTER[order.verb]
+        restore = self.desired[server].restore
+        if order.verb == "restore" and not fail and restore is not None:
+            await self._restore(server, restore)
+            state = State.RUNNING if self.desired[server].server.power == "on" else State.STOPPED
         progress = Progress(state=OperationState.FAILED if fail else OperationState.DONE, reason=fail, fraction=1.0)
         await self.see(server, self.live(state), progress)
 
@@ -181,6 +200,7 @@ class ScriptedGateway:
 
     async def see(self, server: UUID, live: Live, progress: Progress | None = None) -> None:
         """Report that a server is as `live` says."""
+        self._live[server] = live
         desired = self.desired[server].server
         await self.observe(
             desired.node_id,
@@ -208,6 +228,103 @@ class ScriptedGateway:
             self.orders[item.server.uuid] = order
             if self.obeys:
                 self._tasks.start(self._obey(item.server.uuid), name=f"scripted {order.verb}", fatal=False)
+
+        for item in desired:
+            for job in item.jobs:
+                if job.id not in self._seen_orders and self.obeys:
+                    self._seen_orders.add(job.id)
+                    self._tasks.start(self.do_job(item.server.uuid, job), name=f"scripted {job.verb}", fatal=False)
+
+    async def do_job(self, server: UUID, job: Job, *, fail: str | None = None, damage: str = "") -> None:
+        """Do what is to be done about a backup, or fail at it for a reason, and report it, with the damage found."""
+        result = JobResult()
+        if fail is None and job.verb == "backup":
+            result = self._snapshot(server, job.backup)
+            if job.verify:
+                result = msgspec.structs.replace(result, verified=not damage, problem=damage)
+        elif fail is None and job.verb == "verify":
+            result = JobResult(verified=job.snapshot in self.snapshots)
+        elif fail is None and job.verb == "forget":
+            self.snapshots.pop(job.backup.hex, None)
+        elif fail is None:
+            kept = self.snapshots[job.snapshot]
+            self.trees.setdefault(server, {}).update({path: kept[path] for path in job.paths})
+        progress = JobProgress(id=job.id, state="failed" if fail else "done", reason=fail, result=result)
+        wanted = self.desired[server].server
+        now = self._live.get(server, Live(state=wanted.state))
+        await self.observe(
+            wanted.node_id,
+            [Observation(uuid=server, live=now, generation=0, order_id=None, progress=None, jobs=(progress,))],
+        )
+
+    def _snapshot(self, server: UUID, backup: UUID) -> JobResult:
+        tree = dict(self.trees.get(server, {}))
+        size = sum(len(content or b"") for content in tree.values())
+        self.snapshots[backup.hex] = tree
+        return JobResult(
+            snapshot=backup.hex, files=len(tree), bytes=size, stored_bytes=size, digest=str(hash(str(tree)))
+        )
+
+    async def _restore(self, server: UUID, restore: Restore) -> None:
+        if restore.before is not None:
+            await self.do_job(server, restore.before)
+        tree = self.trees.setdefault(server, {})
+        if restore.delete_others:
+            tree.clear()
+        tree.update(self.snapshots[restore.snapshot])
+
+    async def list_backup(
+        self, server: Server, snapshot: str, path: str, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
+        self._answer()
+        if snapshot not in self.snapshots:
+            raise NoSuchBackup
+        tree, path = self.snapshots[snapshot], _clean(path)
+        found = sorted(
+            item for item in tree if posixpath.dirname(item) == path and posixpath.basename(item) > (after or "")
+        )
+        return [self._entry(item, tree[item]) for item in found[:limit]], len(found) > limit
+
+    async def begin_download(self, server: Server, snapshot: str, form: Form, path: str) -> str:
+        self._answer()
+        if snapshot not in self.snapshots:
+            raise NoSuchBackup
+        download = uuid4().hex
+        self.downloads[download] = [content for content in self.snapshots[snapshot].values() if content]
+        return download
+
+    async def read_download(self, server: Server, download: str, number: int) -> bytes:
+        self._answer()
+        if download not in self.downloads:
+            raise NoSuchDownload
+        parts = self.downloads[download]
+        return parts[number] if number < len(parts) else b""
+
+    async def end_download(self, server: Server, download: str) -> None:
+        self.downloads.pop(download, None)
+
+    async def read_store(self, node: Node) -> StoreState:
+        self._answer()
+        return self.store
+
+    async def tend_store(self, node: Node, deed: StoreDeed) -> StoreState:
+        self._answer()
+        now = datetime.now(UTC)
+        problems = tuple(f"snapshots/{name} is no snapshot" for name in sorted(self.damaged))
+        run = StoreRun(begun_at=now, ended_at=now, problems=problems, problems_count=len(problems))
+        if deed == "collect":
+            run = StoreRun(begun_at=now, ended_at=now, failure="; ".join(problems), removed=0 if problems else 1)
+        changed = {"check": run} if deed == "check" else {"collection": run}
+        self.store = msgspec.structs.replace(self.store, **changed)
+        return self.store
+
+    async def discard_backup(self, node: Node, snapshot: str) -> None:
+        self._answer()
+        if snapshot in self.snapshots:
+            raise BackupIsReadable
+        if snapshot not in self.damaged:
+            raise NoSuchBackup
+        self.damaged.discard(snapshot)
 
     async def _obey(self, server: UUID) -> None:
         if server in self.orders:
@@ -435,6 +552,27 @@ class ScriptedGateway:
         self._make_parents(tree, target)
         for item in [item for item in tree if item == source or item.startswith(source + "/")]:
             tree[target + item[len(source) :]] = tree.pop(item)
+
+    async def unpack_file(self, server: Server, path: str, into: str) -> None:
+        tree = self._tree(server)
+        content = tree.get(_clean(path))
+        if content is None:
+            raise FileNotFound
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                found = {item: archive.read(item) for item in archive.namelist() if not item.endswith("/")}
+        except zipfile.BadZipFile as error:
+            raise ArchiveIsUnusable(str(error)) from error
+        for item, unpacked in found.items():
+            target = _clean(posixpath.join(into, item))
+            self._make_parents(tree, target)
+            tree[target] = unpacked
+
+    async def list_imports(self, node: Node, path: str) -> list[Importable]:
+        self._answer()
+        if path not in self.imports:
+            raise FileNotFound
+        return [Importable(name, directory) for name, directory in self.imports[path].items()]
 
     def _tree(self, server: Server) -> dict[str, bytes | None]:
         self._answer()

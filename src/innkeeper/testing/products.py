@@ -8,7 +8,6 @@
 Knows no HTTP: applications are made from `house.product` by whoever tests them.
 """
 
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -23,16 +22,23 @@ from innkeeper.core.catalog.versions import Vendors
 from innkeeper.core.nodes.model import Node, NodeFacts
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.model import ServerDraft
+from innkeeper.core.webhooks.model import Courier
 from innkeeper.core.work import Changed
 from innkeeper.kit.clock import Clock, SystemClock
 from innkeeper.kit.ids import uuid7
-from innkeeper.kit.tasks import TaskSet, in_thread
+from innkeeper.kit.tasks import TaskSet
+from innkeeper.panel.calendars import CronSimTimes
+from innkeeper.panel.deliveries import HttpCourier
+from innkeeper.panel.main import notifiers
 from innkeeper.panel.product import Models, Product, Settings
+from innkeeper.panel.second_factors import SecretSealer, TotpCodes
+from innkeeper.panel.tokens import JwtSigner
 from innkeeper.storage.database import Database
-from innkeeper.storage.upgrades import upgrade
+from innkeeper.testing.databases import fresh_database
 from innkeeper.testing.gateways import ScriptedGateway
 
 PASSWORD = "correct horse battery"
+SECRET = b"a secret of the tests alone: 32 b"
 FACTS = NodeFacts(
     version="1",
     hostname="near",
@@ -44,13 +50,14 @@ FACTS = NodeFacts(
     runtimes=["process"],
     tools={"node": "22.0.0", "npm": "10.0.0", "java": "21.0.0"},
     javas=[8, 17, 21],
+    servers_path="/innkeeper/servers",
+    backups_path="/innkeeper/backups",
 )
 """What the node has."""
-_kept: list[bytes] = []
 
 
 class PlainHasher:
-    """Keeps `core.accounts.service.PasswordHasher` at no cost and with no safety."""
+    """Keeps `core.accounts.passwords.PasswordHasher` at no cost and with no safety."""
 
     def hash(self, password: str) -> str:
         return f"plain:{password}"
@@ -70,6 +77,7 @@ class House:
         settings: Settings,
         catalog: Catalog | None = None,
         vendors: Vendors | None = None,
+        courier: Courier | None = None,
     ) -> None:
         works = database.works
         self.clock = clock
@@ -77,7 +85,7 @@ class House:
         self.database = database
         self.gateway = ScriptedGateway(clock, tasks)
         models = Models.over(works, clock)
-        self.credits, self.meters = models.credits, models.meters
+        self.credits, self.meters, self.settings = models.credits, models.meters, models.house
         catalog = catalog or _catalog()
         self.reconciler = models.reconciler(
             works=works, clock=clock, catalog=catalog, gateway=self.gateway, tasks=tasks
@@ -88,11 +96,17 @@ class House:
             works=works,
             clock=clock,
             settings=settings,
-            secret=b"a secret of the tests alone: 32 b",
+            secret=SECRET,
             catalog=catalog,
             gateway=self.gateway,
             hasher=PlainHasher(),
+            signer=JwtSigner(SECRET),
+            codes=TotpCodes(),
+            sealer=SecretSealer(SECRET),
             reconciler=self.reconciler,
+            cron=CronSimTimes(),
+            tasks=tasks,
+            courier=courier or HttpCourier(notifiers(), clock=clock),
             vendors=vendors,
         )
         database.set_announcer(self._announce)
@@ -109,14 +123,13 @@ class House:
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         vendors: Vendors | None = None,
+        courier: Courier | None = None,
     ) -> "AsyncIterator[House]":
         """Build a product whose database lies in `folder`, over the shipped packages or a `catalog`; then close it."""
-        file = folder / "innkeeper.db"
-        await in_thread(file.write_bytes, await _empty_database())
-        database = await Database.open(f"sqlite:///{file}")
+        database = await fresh_database(folder / "innkeeper.db")
         tasks = TaskSet("house").start_set()
         try:
-            house = cls(database, clock or SystemClock(), tasks, settings or Settings(), catalog, vendors)
+            house = cls(database, clock or SystemClock(), tasks, settings or Settings(), catalog, vendors, courier)
             await house._furnish()
             yield house
         finally:
@@ -125,12 +138,14 @@ class House:
 
     async def _furnish(self) -> None:
         product = self.product
+        await self.settings.load()
         await product.authority.load()
         await self.credits.load()
         await product.selling.load()
         await product.regions.load()
         await product.nodes.load()
         await product.directory.load()
+        await product.webhooks.load()
         self.node = await product.nodes.ensure_own(
             "near", uuid7(), "secret", address="127.0.0.1", public_host="play.example.com"
         )
@@ -147,11 +162,19 @@ class House:
                     await self.product.nodes.apply(change)
                 case "operation":
                     await self.product.operations.apply(change)
+                case "backup":
+                    await self.product.backups.apply(change)
                 case "price" | "wallet" | "billing":
                     await self.credits.apply(change)
+                case "house":
+                    await self.settings.load()
+                case "schedule":
+                    await self.product.schedules.apply(change)
                 case "selling":
                     await self.product.selling.load()
                     await self.product.regions.load()
+                case "webhook" | "delivery":
+                    await self.product.webhooks.apply(change)
                 case _:
                     await self.product.authority.apply(change)
 
@@ -206,13 +229,3 @@ class House:
 def _catalog() -> Catalog:
     """Return the shipped packages; they are read once a process."""
     return Catalog(load_packages(SHIPPED))
-
-
-async def _empty_database() -> bytes:
-    """Return an upgraded, empty database file; it is made once a process."""
-    if not _kept:
-        with tempfile.TemporaryDirectory(prefix="innkeeper-") as folder:
-            file = Path(folder) / "empty.db"
-            await upgrade(f"sqlite:///{file}")
-            _kept.append(file.read_bytes())
-    return _kept[0]

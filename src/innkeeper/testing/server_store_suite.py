@@ -24,7 +24,6 @@ from innkeeper.testing.store_samples import (
     Stores,
     a_node,
     a_server,
-    a_usage,
     an_entry,
     an_operation,
     keep_account,
@@ -298,43 +297,6 @@ class OperationPromises:
             assert await work.operations.of_server(server.id, kept[-1].id, 2) == []
 
 
-class MetricPromises:
-    """`core.metrics.store`."""
-
-    async def test_samples_come_back_oldest_first_within_their_time(self, stores: Stores) -> None:
-        usages = [a_usage(NOON + number * SECOND, players=number) for number in range(5)]
-        usages[3] = replace(usages[3], disk_bytes=None, cpu_percent=0.1 + 0.2)
-        async with stores.works() as work:
-            await work.metrics.add([(1, usage) for usage in reversed(usages)] + [(2, a_usage(NOON))])
-        async with stores.works() as work:
-            everything = NOON + 10 * SECOND
-            assert await work.metrics.of_server(1, NOON, everything, 100) == usages
-            assert await work.metrics.of_server(1, NOON + SECOND, NOON + 3 * SECOND, 100) == usages[1:3]
-            assert await work.metrics.of_server(1, NOON, everything, 2) == usages[:2]
-            assert await work.metrics.of_server(2, NOON, everything, 100) == [a_usage(NOON)]
-            assert await work.metrics.of_server(3, NOON, everything, 100) == []
-
-    async def test_a_sample_for_a_moment_that_has_one_is_dropped(self, stores: Stores) -> None:
-        async with stores.works() as work:
-            await work.metrics.add([(1, a_usage(NOON, players=1)), (1, a_usage(NOON, players=2))])
-            await work.metrics.add([(1, a_usage(NOON, players=3)), (1, a_usage(NOON + TICK, players=4))])
-            await work.metrics.add([])
-            kept = await work.metrics.of_server(1, NOON, NOON + SECOND, 10)
-            assert [usage.players for usage in kept] == [1, 4]
-
-    async def test_thousands_of_samples_are_kept_at_once(self, stores: Stores) -> None:
-        async with stores.works() as work:
-            await work.metrics.add([(server_id, a_usage(NOON)) for server_id in range(10_000)])
-            assert await work.metrics.delete_before(NOON + TICK) == 10_000
-
-    async def test_what_is_older_is_deleted(self, stores: Stores) -> None:
-        async with stores.works() as work:
-            await work.metrics.add([(number, a_usage(NOON + number * SECOND)) for number in range(4)])
-            assert await work.metrics.delete_before(NOON + 2 * SECOND) == 2
-            assert await work.metrics.delete_before(NOON + 2 * SECOND) == 0
-            assert await work.metrics.of_server(2, NOON, NOON + 9 * SECOND, 10) == [a_usage(NOON + 2 * SECOND)]
-
-
 class ActivityPromises:
     """`core.activity.store`."""
 
@@ -375,6 +337,15 @@ class ActivityPromises:
             found = await work.activity.recent(server_id=None, account_id=None, before_id=None, limit=10)
             assert found == [kept[3], kept[2]]
 
+    async def test_all_but_the_newest_are_deleted_so_many_at_once(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            kept = [await work.activity.add(an_entry(at=NOON + number * SECOND)) for number in range(9)]
+            assert await work.activity.delete_beyond(9, most=5) == 0
+            assert [await work.activity.delete_beyond(4, most=3) for _ in range(3)] == [3, 2, 0]
+            assert await work.activity.delete_before(NOON + 8 * SECOND, most=2) == 2
+            found = await work.activity.recent(server_id=None, account_id=None, before_id=None, limit=10)
+            assert found == [kept[8], kept[7]]
+
 
 class SettingPromises:
     """`core.work.SettingStore`."""
@@ -393,6 +364,13 @@ class SettingPromises:
                 await work.settings.put("switch", value)
             async with stores.works() as work:
                 assert await work.settings.get("switch") == value
+
+    async def test_values_are_found_by_how_their_names_begin(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            for name in ("house.a", "house.b", "houseXc", "other", "house%", "_ouse.d"):
+                await work.settings.put(name, name)
+            assert set(await work.settings.starting("house.")) == {"house.a", "house.b"}
+            assert await work.settings.starting("_ouse.") == {"_ouse.d": "_ouse.d"}
 
     async def test_of_two_writers_both_get_the_value_of_the_first(self, stores: Stores) -> None:
         async def put(value: str) -> str:

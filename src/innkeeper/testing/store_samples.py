@@ -17,7 +17,7 @@ from innkeeper.core.errors import CoreError
 from innkeeper.core.nodes.model import EnrolmentToken, Node, NodeFacts
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import CrashPolicy, Download, Limits, Release, Server, Usage
+from innkeeper.core.servers.model import CrashPolicy, Download, Handling, Limits, Release, Server, Usage
 from innkeeper.core.work import Changed, Work
 from innkeeper.kit.ids import digest_of, uuid7
 
@@ -66,8 +66,21 @@ def an_account(**fields: Any) -> Account:
         "country": "CH",
         "currency": "CHF",
         "referred_by": 7,
-        "most_servers": 12,
+        "permissions": frozenset({"servers.create", "accounts.read"}),
+        "limits": {"servers.create": 12, "accounts.write": 3},
+        "manager_id": 5,
+        "created_by": 6,
+        "language": "de_CH",
+        "theme": "dark",
+        "hints": False,
+        "attributes": {"crafty.server_order": "3,1,2"},
+        "second_factor": True,
+        "token_generation": 9,
+        "tokens_valid_from": NOON - TICK,
+        "last_login_at": NOON + TICK,
+        "last_address": "2001:db8::7",
         "created_at": NOON,
+        "changed_at": NOON + SECOND,
     }
     return Account(**(values | fields))
 
@@ -98,6 +111,10 @@ def a_role(**fields: Any) -> Role:
         "name": f"Moderators {next(_numbers)}",
         "permissions": frozenset({"console.read", "console.write"}),
         "all_servers": True,
+        "manager_id": 5,
+        "created_by": 6,
+        "created_at": NOON,
+        "changed_at": NOON + SECOND,
     }
     return Role(**(values | fields))
 
@@ -168,6 +185,7 @@ def a_server(owner_id: int, node_id: int, **fields: Any) -> Server:
         "limits": Limits(memory_mib=2048, cpu_percent=150, disk_mib=10_000),
         "crash": CrashPolicy(restart=False, limit=2),
         "autostart": False,
+        "handling": Handling(autostart_delay_s=7, show_status=True),
         "power": "on",
         "suspended": True,
         "suspended_reason": "unpaid",

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from innkeeper.core.access.errors import NoSuchRole, RoleNameIsTaken
 from innkeeper.core.accounts.errors import AccountOwnsServers, NoSuchAccount, UsernameIsTaken
+from innkeeper.core.accounts.model import Account, SecondFactor
 from innkeeper.core.nodes.errors import NodeHasServers, NodeNameIsTaken, NoSuchNode
 from innkeeper.core.nodes.model import EnrolmentToken
 from innkeeper.core.servers.errors import NoSuchServer
@@ -118,6 +119,22 @@ class AccountPromises:
             assert await work.accounts.get(bare.id) == bare
             assert await work.accounts.all() == [full, bare]
             assert await work.accounts.get(bare.id + 1) is None
+
+    async def test_of_superusers_who_are_demoted_at_once_the_second_sees_the_first(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            both = [await work.accounts.add(an_account(superuser=True)) for _ in range(2)]
+        left: list[int] = []
+
+        async def demote(account: Account) -> None:
+            async with stores.works() as work:
+                await work.accounts.lock_superusers()
+                locked = await work.accounts.lock(account.id)
+                assert locked is not None
+                left.append(sum(one.superuser for one in await work.accounts.all()))
+                await work.accounts.update(replace(locked, superuser=False))
+
+        await asyncio.gather(*(demote(account) for account in reversed(both)))
+        assert left == [2, 1]
 
     async def test_an_id_given_in_is_ignored(self, stores: Stores) -> None:
         async with stores.works() as work:
@@ -239,7 +256,10 @@ class AccessPromises:
 
     async def test_a_role_comes_back_as_it_was_kept(self, stores: Stores) -> None:
         async with stores.works() as work:
-            servers = frozenset({(await keep_server(work)).id, (await keep_server(work)).id})
+            servers = {
+                (await keep_server(work)).id: frozenset({"server.view", "power.start"}),
+                (await keep_server(work)).id: frozenset[str](),
+            }
             members = frozenset({(await keep_account(work)).id, (await keep_account(work)).id})
             full = await work.access.add_role(a_role(servers=servers, members=members, all_servers=False))
             bare = await work.access.add_role(a_role(permissions=frozenset()))
@@ -253,10 +273,15 @@ class AccessPromises:
         async with stores.works() as work:
             first, second = await keep_server(work), await keep_server(work)
             role = await work.access.add_role(
-                a_role(servers=frozenset({first.id}), members=frozenset({first.owner_id, second.owner_id}))
+                a_role(
+                    servers={first.id: frozenset({"server.view"})}, members=frozenset({first.owner_id, second.owner_id})
+                )
             )
             changed = a_role(
-                id=role.id, servers=frozenset({second.id}), members=frozenset({first.owner_id}), all_servers=False
+                id=role.id,
+                servers={second.id: frozenset({"files.read"})},
+                members=frozenset({first.owner_id}),
+                all_servers=False,
             )
             await work.access.update_role(changed)
         async with stores.works() as work:
@@ -269,20 +294,107 @@ class AccessPromises:
         async with stores.works() as work:
             server = await keep_server(work)
             taken = await work.access.add_role(a_role())
-            role = await work.access.add_role(a_role(servers=frozenset({server.id})))
+            role = await work.access.add_role(a_role(servers={server.id: frozenset({"server.view"})}))
         async with stores.works() as work:
             with pytest.raises(RoleNameIsTaken):
-                await work.access.add_role(a_role(name=taken.name))
+                await work.access.add_role(a_role(name=taken.name.upper()))
             with pytest.raises(RoleNameIsTaken):
-                await work.access.update_role(replace(role, name=taken.name, servers=frozenset()))
+                await work.access.update_role(replace(role, name=taken.name, servers={}))
             with pytest.raises(NoSuchServer):
-                await work.access.update_role(replace(role, name="new", servers=frozenset({server.id, server.id + 1})))
+                others = {server.id: frozenset[str](), server.id + 1: frozenset[str]()}
+                await work.access.update_role(replace(role, name="new", servers=others))
             with pytest.raises(NoSuchAccount):
                 await work.access.add_role(a_role(members=frozenset({server.owner_id + 1000})))
             with pytest.raises(NoSuchRole):
                 await work.access.update_role(a_role(id=role.id + 1000))
         async with stores.works() as work:
             assert await work.access.all_roles() == [taken, role]
+
+    async def test_roles_and_accounts_are_counted_by_who_made_them(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            maker = await work.accounts.add(an_account(created_by=None))
+            await work.accounts.add(an_account(created_by=maker.id))
+            await work.access.add_role(a_role(created_by=maker.id))
+            await work.access.add_role(a_role(created_by=maker.id))
+            await work.access.add_role(a_role(created_by=None))
+            assert await work.accounts.count_made_by(maker.id) == 1
+            assert await work.access.count_roles_of(maker.id) == 2
+
+    async def test_the_sessions_of_an_account_end_and_nothing_else(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            account, other = await keep_account(work), await keep_account(work)
+            first = await work.access.add_key(a_key(account.id))
+            second = await work.access.add_key(a_key(account.id))
+            kept = [
+                await work.access.add_key(a_key(account.id, kind="key")),
+                await work.access.add_key(a_key(other.id)),
+            ]
+            assert await work.access.delete_sessions(account.id) == [first.id, second.id]
+            assert await work.access.all_keys() == kept
+
+    async def test_a_sign_in_is_noted_without_touching_the_rest(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            account = await keep_account(work)
+            await work.accounts.note_sign_in(account.id, NOON + SECOND, "192.0.2.1")
+            found = await work.accounts.get(account.id)
+            assert found == replace(account, last_login_at=NOON + SECOND, last_address="192.0.2.1")
+
+    async def test_a_second_factor_comes_back_and_its_codes_count_once(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            account = await keep_account(work)
+            factor = SecondFactor(account_id=account.id, secret="sealed", last_counter=7, created_at=NOON)
+            await work.accounts.put_second_factor(factor)
+            await work.accounts.put_recovery_codes(account.id, ["a", "b"])
+        async with stores.works() as work:
+            assert await work.accounts.second_factor(account.id) == factor
+            assert [await work.accounts.spend_code(account.id, counter) for counter in (7, 8, 8, 6, 9)] == [
+                False,
+                True,
+                False,
+                False,
+                True,
+            ]
+            assert await work.accounts.spend_recovery_code(account.id, "a")
+            assert not await work.accounts.spend_recovery_code(account.id, "a")
+            assert not await work.accounts.spend_recovery_code(account.id + 1, "b")
+            assert await work.accounts.count_recovery_codes(account.id) == 1
+            other = replace(factor, secret="another", confirmed=True)
+            await work.accounts.put_second_factor(other)
+            assert await work.accounts.second_factor(account.id) == other
+            assert await work.accounts.count_recovery_codes(account.id) == 0
+            await work.accounts.put_recovery_codes(account.id, ["c"])
+            await work.accounts.delete_second_factor(account.id)
+            assert await work.accounts.second_factor(account.id) is None
+            assert not await work.accounts.spend_code(account.id, 99)
+
+    async def test_of_two_who_use_one_code_at_once_one_is_told_true(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            account = await keep_account(work)
+            await work.accounts.put_second_factor(SecondFactor(account_id=account.id, secret="s", created_at=NOON))
+            await work.accounts.put_recovery_codes(account.id, ["a"])
+
+        async def one_time() -> bool:
+            async with stores.works() as work:
+                return await work.accounts.spend_code(account.id, 8)
+
+        async def recovery() -> bool:
+            async with stores.works() as work:
+                return await work.accounts.spend_recovery_code(account.id, "a")
+
+        for spend in (one_time, recovery):
+            assert sorted(await asyncio.gather(*(spend() for _ in range(5)))) == [False] * 4 + [True]
+
+    async def test_a_second_factor_goes_with_its_account(self, stores: Stores) -> None:
+        async with stores.works() as work:
+            account = await work.accounts.add(an_account())
+            await work.accounts.put_second_factor(SecondFactor(account_id=account.id, secret="s", created_at=NOON))
+            await work.accounts.put_recovery_codes(account.id, ["a"])
+            await work.accounts.delete(account.id)
+            assert await work.accounts.second_factor(account.id) is None
+            assert await work.accounts.count_recovery_codes(account.id) == 0
+            with pytest.raises(NoSuchAccount):
+                factor = SecondFactor(account_id=account.id, secret="s", created_at=NOON)
+                await work.accounts.put_second_factor(factor)
 
     async def test_a_grant_is_put_in_place_of_the_one_before(self, stores: Stores) -> None:
         async with stores.works() as work:

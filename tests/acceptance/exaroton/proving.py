@@ -72,7 +72,7 @@ async def statuses_until(client: ExarotonNode, last: int, *, after: int | None =
     """Return the statuses that the client is told, each once in a row, from `after` (or the next one) up to `last`."""
     seen: list[int] = []
     while not seen or seen[-1] != last or after is not None:
-        status = (await client.wait_for("status", within=40))["data"]["status"]
+        status = (await client.wait_for("status"))["data"]["status"]
         after = None if status == after else after
         if after is None and (not seen or seen[-1] != status):
             seen.append(status)

@@ -130,6 +130,6 @@ async def test_whoever_starts_with_own_credits_pays(each_npm: ExarotonNode, inn:
     async def has_paid() -> bool:
         return bool((await client.get("account"))["credits"] < before)
 
-    await eventually(has_paid, "the run to be charged", within=20)
+    await eventually(has_paid, "the run to be charged")
     assert (await inn.api.ask("GET", f"/billing/wallets/{friend}"))["balance_micro"] == 0
     assert (await inn.api.ask("GET", "/billing/check"))["faults"] == []

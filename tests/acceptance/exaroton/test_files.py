@@ -94,7 +94,7 @@ async def _downloaded(client: ExarotonNode, id: str, file: str, to: Path) -> byt
     """Return a file as the client downloads it; one of them says so before it has written all of it."""
     size = (await client.get("getInfo", id, file=file))["size"]
     await client.get("download", id, str(to), file=file)
-    await eventually(lambda: to.stat().st_size == size, "the whole file", within=5)
+    await eventually(lambda: to.stat().st_size == size, "the whole file")
     return to.read_bytes()
 
 

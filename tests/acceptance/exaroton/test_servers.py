@@ -120,7 +120,7 @@ async def test_a_command_is_in_the_log_within_seconds(
     async def npm_has() -> bool:
         return await all_in(await npm.get("getLogs", id))
 
-    await eventually(npm_has, "the commands in the log", within=5)
+    await eventually(npm_has, "the commands in the log")
     assert await all_in(await npm2.get("getLogs", id))
     assert await all_in(await pypi.call("get_server_logs", id))
     assert "\x1b" not in await npm.get("getLogs", id)

@@ -20,7 +20,7 @@ from tests.acceptance.looking import eventually, processes_of
 from tests.vendors.mirror import Mirror
 from tests.vendors.serving import slow
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 VENDOR = "orchard.example"
 TOOLS, FRUIT = b"spade\n" * 200_000, b"apple\n" * 400_000
@@ -175,7 +175,7 @@ class Customer:
             state = (await self.ask("GET", f"/1.0/server/{uuid}"))["state"]
             return all(one["state"] in ("done", "failed") for one in operations) and state in ("running", "stopped")
 
-        await eventually(look, "the deploy to end", within=60, otherwise=lambda: str(found))
+        await eventually(look, "the deploy to end", otherwise=lambda: str(found))
         return found
 
     async def balance(self) -> float:

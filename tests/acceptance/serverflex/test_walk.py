@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.innkeepers import Embedded
-from tests.acceptance.looking import eventually
+from tests.acceptance.looking import PATIENCE_S, eventually
 from tests.clients.bots import Bot
 from tests.games.vanilla_jar import vanilla_jar
 from tests.vendors.mirror import Mirror
@@ -58,7 +58,7 @@ class Shell:
         process = await asyncio.create_subprocess_exec(
             *("sh", "-c", command + " -sS --noproxy '*' -w '\\n%{http_code}'"), stdout=asyncio.subprocess.PIPE
         )
-        printed, _ = await asyncio.wait_for(process.communicate(), 60)
+        printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         body, _, code = printed.decode().rpartition("\n")
         assert int(code) == status, f"{command}: {code} {body}"
         return json.loads(body) if body else None
@@ -118,7 +118,7 @@ async def test_a_minecraft_server_is_created_as_the_seed_prints_it_and_played_on
     async def is_running() -> bool:
         return bool((await shell(f'curl "{SERVER}" {HEADER}'))["state"] == "running")
 
-    await eventually(is_running, "the server to run", within=90)
+    await eventually(is_running, "the server to run", within=180)
     # The players of tests have no accounts with the game's makers.
     await rented.api.ask("PATCH", f"/servers/{shell.uuid}", json={"properties": {"online-mode": False}})
     operation = await shell(f'curl -X POST "{SERVER}/restart?timeout=30" {HEADER}')
@@ -181,4 +181,4 @@ async def ended(inn: Embedded, uuid: str) -> None:
         assert first["state"] != "failed" or first["reason"], first
         return first["state"] in ("done", "failed")
 
-    await eventually(look, "the deploy to end", within=60)
+    await eventually(look, "the deploy to end")

@@ -21,6 +21,7 @@ public class Vanilla {
     private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss");
     private static final Pattern SAID = Pattern.compile("^(?:\\u001b\\[[0-9;]*[A-Za-z]|> )*[A-Z][a-z]+ \\d+[a-z]{2} \\d{4}, \\d\\d:\\d\\d:\\d\\d \\[(\\w+)\\]: (.*)$");
     private static final Pattern JOINED = Pattern.compile("^(\\w{1,16}) \\([0-9a-fA-F.:%]+\\) connected$");
+    private static PrintStream log;
     private static final Pattern LEFT = Pattern.compile("^(\\w{1,16}) disconnected$");
 
     public static void main(String[] arguments) throws IOException, InterruptedException {
@@ -28,6 +29,8 @@ public class Vanilla {
         try (InputStream file = Vanilla.class.getResourceAsStream("/game")) {
             game = new String(file.readAllBytes(), StandardCharsets.UTF_8).split("\n");
         }
+        Files.createDirectories(Path.of("logs"));
+        log = new PrintStream(Files.newOutputStream(Path.of("logs", "latest.log")), true, StandardCharsets.UTF_8);
         say("ServerMain", "INFO", "Starting minecraft server version " + game[1]);
         Path agreement = Path.of("eula.txt");
         if (!Files.exists(agreement) || !Files.readString(agreement).contains("eula=true")) {
@@ -75,6 +78,10 @@ public class Vanilla {
     }
 
     private static synchronized void say(String thread, String level, String text) {
-        System.out.println("[" + CLOCK.format(LocalTime.now()) + "] [" + thread + "/" + level + "]: " + text);
+        String line = "[" + CLOCK.format(LocalTime.now()) + "] [" + thread + "/" + level + "]: " + text;
+        System.out.println(line);
+        if (log != null) {
+            log.println(line);
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from innkeeper.cli.application import app
@@ -79,6 +80,14 @@ class Inn:
         api = api_application(house.product)
         self.http = HttpServer(Front({"/api/innkeeper/v1": api}, otherwise=api), tasks)
         await self.http.open("127.0.0.1", port)
+
+
+@pytest.fixture(autouse=True)
+def log_is_no_output() -> Iterator[None]:
+    """Keep what the house logs apart from what a command in the same process prints."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

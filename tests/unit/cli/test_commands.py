@@ -4,6 +4,7 @@ import json
 import stat
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,27 @@ async def test_a_server_is_made_set_and_deleted(inn: Inn) -> None:
     assert (await inn.run("servers", "delete", "fort")).code == 2
     assert (await inn.run("servers", "delete", "fort", "--yes")).out == "fort is deleted.\n"
     assert (await inn.run("servers", "ls", "--json")).document == []
+
+
+async def test_how_a_server_is_handled_is_changed_part_by_part(inn: Inn) -> None:
+    await inn.run("servers", "create", "camp", "-p", "eula=yes")
+
+    async def handling(*options: str) -> dict[str, Any]:
+        ran = await inn.run("servers", "set", "camp", *options, "--json")
+        assert ran.code == 0, ran.err
+        found: dict[str, Any] = json.loads(ran.out)["handling"]
+        return found
+
+    said = await handling("--stop-command", "end", "--stop-timeout", "300", "--clean-exits", "0, -15")
+    assert (said["stop_command"], said["stop_timeout_s"], said["clean_exits"]) == ("end", 300, [0, -15])
+    said = await handling("--autostart-delay", "30", "--show-status")
+    assert (said["autostart_delay_s"], said["show_status"], said["stop_command"]) == (30, True, "end")
+    shown = (await inn.run("servers", "show", "camp")).out
+    assert "by 'end'; killed after 300 s; no crash: 0, -15" in shown and "yes, 30 s later" in shown
+    said = await handling("--stop-command", "", "--stop-timeout", "-1", "--clean-exits", "", "--hide-status")
+    assert [said[name] for name in ("stop_command", "stop_timeout_s", "clean_exits")] == [None] * 3
+    assert (said["autostart_delay_s"], said["show_status"]) == (30, False)
+    assert (await inn.run("servers", "set", "camp", "--clean-exits", "none")).code == 2
 
 
 async def test_a_wrong_property_is_refused_in_the_apis_words(inn: Inn) -> None:
@@ -291,10 +313,14 @@ async def test_accounts_keys_and_roles(inn: Inn, tmp_path: Path) -> None:
     assert (await inn.run("keys", "revoke", "ci")).code == 0
     assert (await inn.run("servers", "ls", "--key", made_key.out.strip())).code == 1
     await inn.house.server(name="camp")
-    role = await inn.run(
-        "roles", "create", "crew", "--permission", "power.start", "--server", "camp", "--member", "guest"
-    )
+    role = await inn.run("roles", "create", "crew", "--server", "camp=server.view,power.start", "--member", "guest")
     assert role.code == 0, role.err
+    shown = await inn.run("roles", "show", "crew")
+    assert "power.start, server.view" in shown.out
+    changes = ("--permission", "server.view", "--server", "none", "--member", "none", "--manager", "root")
+    assert (await inn.run("roles", "set", "crew", *changes)).code == 0
+    now = json.loads((await inn.run("roles", "show", "crew", "--json")).out)
+    assert (now["servers"], now["members"], now["manager"]["username"]) == ([], [], "root")
     assert (await inn.run("roles", "set", "crew", "--all-servers")).code == 0
     assert "every" in (await inn.run("roles", "ls")).out
     assert (await inn.run("roles", "delete", "crew", "-y")).code == 0

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeeper.kit.ids import ALPHABET, ShortIds, digest_of, new_secret, uuid7
+from innkeeper.kit.ids import ALPHABET, TYPED, ShortIds, digest_of, new_code, new_secret, uuid7
 
 KEY = b"k" * 32
 NUMBERS = st.integers(0, (1 << 48) - 1)
@@ -94,3 +94,10 @@ def test_a_secret_bears_its_prefix_and_256_bits_and_is_kept_as_a_digest() -> Non
     assert new_secret("ink") != secret
     assert re.fullmatch(r"[0-9a-f]{64}", digest_of(secret))
     assert digest_of(secret) != digest_of(secret + " ")
+
+
+def test_codes_that_people_type_are_random_and_of_letters_that_look_like_no_other() -> None:
+    made = {new_code(16) for _ in range(50)}
+    assert len(made) == 50
+    assert all(len(code) == 16 and set(code) <= set(TYPED) for code in made)
+    assert not set(TYPED) & set("ilo01")

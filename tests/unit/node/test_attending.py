@@ -59,6 +59,12 @@ class Lazy(Inn):
         self.node = await open_node(options, self.bus, identity=Identity(NODE, "s3cret"))
         return self.node
 
+    async def _sample(self, message: Message) -> None:
+        """Keep what tells of servers: the host is sampled whoever looks."""
+        await super()._sample(message)
+        if not self.samples[-1].servers:
+            self.samples.pop()
+
     @property
     def ticks(self) -> list[float | None]:
         return [sample.tick_ms for samples in self.samples for sample in samples.servers]

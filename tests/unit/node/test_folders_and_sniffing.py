@@ -8,9 +8,10 @@ import pytest
 
 from innkeeper.node.configs import ConfigWriter
 from innkeeper.node.edits import EditLocks
-from innkeeper.node.file_asks import MAX_LIST_BYTES, FileAsks
+from innkeeper.node.file_asks import FileAsks
 from innkeeper.node.files.errors import EscapesJail
 from innkeeper.node.files.jail import Jail
+from innkeeper.node.listing import MAX_LIST_BYTES
 from innkeeper.node.player_lists import PlayerLists
 from innkeeper.node.sniffing import reads_as_text
 from innkeeper.node.uploads import Uploads
@@ -21,13 +22,17 @@ from tests.unit.node.fakes import FakeClock
 SERVER = UUID(int=1)
 
 
+async def unpacked(*_: object) -> int:
+    raise AssertionError("nothing is unpacked here")
+
+
 @pytest.fixture
 def asks(tmp_path: Path) -> FileAsks:
     clock, locks = FakeClock(), EditLocks()
     (tmp_path / "files").mkdir()
     jail = Jail(tmp_path / "files")
     return FileAsks(
-        lambda _: jail, lambda _: jail, Uploads(clock), ConfigWriter([], locks), PlayerLists([], clock, locks)
+        lambda _: jail, lambda _: jail, Uploads(clock), ConfigWriter([], locks), PlayerLists([], clock, locks), unpacked
     )
 
 

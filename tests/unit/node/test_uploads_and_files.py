@@ -24,6 +24,10 @@ from tests.unit.node.fakes import FakeClock
 SERVER = UUID(int=1)
 
 
+async def unpacked(*_: object) -> int:
+    raise AssertionError("nothing is unpacked here")
+
+
 class Room:
     """The asks about one server, with its folder in sight."""
 
@@ -41,6 +45,7 @@ class Room:
             self.uploads,
             ConfigWriter([Properties()], locks),
             PlayerLists([MinecraftJson()], self.clock, locks),
+            unpacked,
         )
 
     async def begin(self, path: str = "a.txt") -> str:
@@ -187,4 +192,8 @@ def test_every_error_of_the_jail_has_a_code_of_the_table() -> None:
 def test_every_ask_of_the_wire_has_somebody_who_answers(room: Room) -> None:
     keeping: Any = SimpleNamespace(apply=None, remove=None, announce=None)
     closely: Any = SimpleNamespace(attend=None, call=None)
-    assert set(Asks(keeping, room.asks, closely, closely).handlers) == set(get_args(wire.Ask))
+    backups: Any = SimpleNamespace(
+        list=None, begin=None, read=None, end=None, read_store=None, tend_store=None, discard=None
+    )
+    imports: Any = SimpleNamespace(list=None)
+    assert set(Asks(keeping, room.asks, closely, closely, backups, imports).handlers) == set(get_args(wire.Ask))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs
 
 import pytest
@@ -67,6 +67,8 @@ async def service(answer: Answer | None) -> AsyncIterator[Service]:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
             handling.discard(task)
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)

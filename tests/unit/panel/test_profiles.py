@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -34,8 +35,10 @@ class Service:
         self.body = FOUND
         self.headers = ""
         self.url = ""
+        self.open: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open.add(asyncio.current_task())
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.asked.append(head.split(" ")[1])
         length = f"Content-Length: {len(self.body)}\r\n" if self.status[:3] != "204" else ""
@@ -47,6 +50,8 @@ class Service:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.fixture
@@ -56,6 +61,7 @@ async def service() -> AsyncIterator[Service]:
     service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/users"
     async with server:
         yield service
+    await asyncio.gather(*(task for task in service.open if task is not None))
 
 
 @pytest.fixture

@@ -104,15 +104,28 @@ class AccessDirectory:
         self._actors[(secret, via, address)] = actor
         return actor
 
-    def actor_of_key(self, key: ApiKey, via: Via, address: str | None) -> Actor:
-        """Return what a key amounts to now; raises as `authenticate`."""
+    def actor_of_key(self, key: ApiKey, via: Via, address: str | None, *, token_generation: int | None = None) -> Actor:
+        """Return what a key amounts to now, or a token of that generation that stands for it; raises as `authenticate`.
+
+        A token of another generation than its account's is void: KeyIsUnknown.
+        """
         now = self._clock.now()
         if key.expires_at is not None and key.expires_at <= now:
             raise KeyHasExpired
         if key.networks and not _within(address, key.networks):
             raise AddressIsNotAllowed
+        actor = self.actor_of(
+            key.account_id,
+            via,
+            scope=key.permissions,
+            key_id=key.id,
+            address=address,
+            token_generation=token_generation,
+        )
+        if token_generation is not None and token_generation != actor.account.token_generation:
+            raise KeyIsUnknown
         self._used[key.id] = now
-        return self.actor_of(key.account_id, via, scope=key.permissions, key_id=key.id, address=address)
+        return actor
 
     def actor_of(
         self,
@@ -122,6 +135,7 @@ class AccessDirectory:
         scope: frozenset[str] | None = None,
         key_id: int | None = None,
         address: str | None = None,
+        token_generation: int | None = None,
     ) -> Actor:
         """Return what an account amounts to now; raise NoSuchAccount, AccountIsDisabled."""
         account = self.accounts.get(account_id)
@@ -129,7 +143,9 @@ class AccessDirectory:
             raise NoSuchAccount
         if account.disabled:
             raise AccountIsDisabled
-        return self.powers_of(account, via, scope=scope, key_id=key_id, address=address)
+        return self.powers_of(
+            account, via, scope=scope, key_id=key_id, address=address, token_generation=token_generation
+        )
 
     def powers_of(
         self,
@@ -139,12 +155,23 @@ class AccessDirectory:
         scope: frozenset[str] | None = None,
         key_id: int | None = None,
         address: str | None = None,
+        token_generation: int | None = None,
     ) -> Actor:
         """Return what an account amounts to, disabled or not."""
         account_id = account.id
         roles = [role for role in self.roles.values() if account_id in role.members]
         grants = list(self.grants.get(account_id, {}).values())
-        return actor_for(account, roles, grants, scope=scope, owner=OWNER, via=via, key_id=key_id, address=address)
+        return actor_for(
+            account,
+            roles,
+            grants,
+            scope=scope,
+            owner=OWNER,
+            via=via,
+            key_id=key_id,
+            address=address,
+            token_generation=token_generation,
+        )
 
     def renew(self, actor: Actor) -> Actor:
         """Return the same actor with the rights of now; raises as `authenticate` when there are none any more."""
@@ -153,7 +180,7 @@ class AccessDirectory:
         key = self.keys.get(actor.key_id)
         if key is None:
             raise KeyIsUnknown
-        return self.actor_of_key(key, actor.via, actor.address)
+        return self.actor_of_key(key, actor.via, actor.address, token_generation=actor.token_generation)
 
     def key_lasts_s(self, actor: Actor) -> float:
         """Return for how many seconds the actor's key is valid, a day at most: then its rights are asked again."""
@@ -173,7 +200,7 @@ class AccessDirectory:
         if not due:
             return
         async with self._works() as work:
-            for key_id, at in due.items():
+            for key_id, at in sorted(due.items()):  # in one order: two panels must not wait for each other
                 await work.access.touch_key(key_id, at)
         for key_id, at in due.items():  # no right changed by that: nobody need look again
             if key_id in self.keys:

@@ -67,5 +67,9 @@ class TooManyKeys(Exhausted):
     """The account has as many keys as it may have."""
 
 
+class TooManyRoles(Exhausted):
+    """You have made as many roles as you may."""
+
+
 class TooManyGrants(Exhausted):
     """The server is shared with as many accounts as may be."""

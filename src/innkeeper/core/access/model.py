@@ -31,19 +31,32 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     last_used_at: datetime | None = None
 
+    @property
+    def carries_everything(self) -> bool:
+        """Whether it lets through all that its account may."""
+        return self.permissions is None
+
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
-    """Permissions by name, given to accounts: on the product, on all servers or on some."""
+    """Permissions by name, given to accounts: on the product, on all servers, on single ones."""
 
     id: int
     uuid: UUID
     name: str
+    """Unique whatever the case."""
     permissions: frozenset[str]
+    """Product permissions, and the server permissions that hold on every server if `all_servers`, else nowhere."""
     all_servers: bool = False
-    """Its server permissions hold on every server; else on `servers` only."""
-    servers: frozenset[int] = frozenset()
+    servers: dict[int, frozenset[str]] = {}
+    """Server permissions on single servers, by server id."""
     members: frozenset[int] = frozenset()
     """Account ids."""
+    manager_id: int | None = None
+    """The account that looks after it: changes it within what it holds itself."""
+    created_by: int | None = None
+    """The account that made it."""
+    created_at: datetime
+    changed_at: datetime | None = None
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +84,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     via: Via
     key_id: int | None = None
     address: str | None = None
+    token_generation: int | None = None
+    """Of the token it came with; None: it came with none."""
 
     def on(self, server_id: int, owner_id: int) -> frozenset[str]:
         """Return the permissions held on the server `server_id` that belongs to account `owner_id`."""
@@ -107,19 +122,19 @@ def actor_for(
     via: Via,
     key_id: int | None = None,
     address: str | None = None,
+    token_generation: int | None = None,
 ) -> Actor:
     """Return what `account` amounts to, given its roles, grants and the scope of its key."""
     allowed = ALL if scope is None else scope
-    product: frozenset[str] = ALL_PRODUCT if account.superuser else frozenset()
+    product = ALL_PRODUCT if account.superuser else account.permissions & ALL_PRODUCT
     everywhere: frozenset[str] = ALL_SERVER if account.superuser else frozenset()
     servers: dict[int, frozenset[str]] = {}
     for role in roles:
         product |= role.permissions & ALL_PRODUCT
-        on_servers = role.permissions & ALL_SERVER
         if role.all_servers:
-            everywhere |= on_servers
-        for server_id in role.servers:
-            servers[server_id] = servers.get(server_id, frozenset()) | on_servers
+            everywhere |= role.permissions & ALL_SERVER
+        for server_id, there in role.servers.items():
+            servers[server_id] = servers.get(server_id, frozenset()) | there
     for grant in grants:
         servers[grant.server_id] = servers.get(grant.server_id, frozenset()) | grant.permissions
     return Actor(
@@ -132,4 +147,5 @@ def actor_for(
         via=via,
         key_id=key_id,
         address=address,
+        token_generation=token_generation,
     )

@@ -23,15 +23,25 @@ class AccessStore(Protocol):
 
     async def delete_key(self, key_id: int) -> None: ...
 
+    async def delete_sessions(self, account_id: int) -> list[int]:
+        """Delete every session of an account; return their ids."""
+        ...
+
     async def delete_expired_keys(self, before: datetime) -> int:
         """Delete keys that ended before that moment; return how many."""
         ...
 
     async def add_role(self, role: Role) -> Role:
-        """Keep a new role with servers and members; raise RoleNameIsTaken."""
+        """Keep a new role with servers and members; raise RoleNameIsTaken, for a name in another case, too."""
         ...
 
-    async def get_role(self, role_id: int) -> Role | None: ...
+    async def get_role(self, role_id: int, *, hold: bool = False) -> Role | None:
+        """Return one; with `hold` nobody else changes it, or is answered so, until the end of this."""
+        ...
+
+    async def count_roles_of(self, account_id: int) -> int:
+        """Return how many roles there are that this account made."""
+        ...
 
     async def all_roles(self) -> list[Role]: ...
 

@@ -39,6 +39,18 @@ class CurrencyIsUnknown(Invalid):
     """A currency is named by its three letters of ISO 4217."""
 
 
+class LanguageIsInvalid(Invalid):
+    """A language is named as in `en` or `en_EN`."""
+
+
+class ThemeIsInvalid(Invalid):
+    """A theme's name has at most 50 letters, digits, dashes and underscores."""
+
+
+class AttributesAreInvalid(Invalid):
+    """An account has at most 32 attributes, with names of up to 64 and values of up to 1024 characters."""
+
+
 class ReferralIsUnknown(Invalid):
     """No account has this referral token."""
 
@@ -47,8 +59,28 @@ class WrongCredentials(Unauthenticated):
     """The username or the password is wrong."""
 
 
-class TooManySignIns(Exhausted):
+class SecondFactorIsMissing(Unauthenticated):
+    """The password is right; a one-time code, or a recovery code, is needed as well."""
+
+
+class SecondFactorIsWrong(Unauthenticated):
+    """The code is wrong, has expired or was used before."""
+
+
+class SecondFactorIsOn(Conflict):
+    """The account has a second factor already."""
+
+
+class SecondFactorIsOff(Conflict):
+    """The account has no second factor."""
+
+
+class TooManyAttempts(Exhausted):
     """Too many failed sign-ins; wait before the next."""
+
+
+class TooManyAccounts(Exhausted):
+    """You have made as many accounts as you may."""
 
 
 class LastSuperuser(Conflict):

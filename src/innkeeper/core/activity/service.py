@@ -6,19 +6,22 @@ from typing import Any
 from innkeeper.core.access.model import Actor
 from innkeeper.core.access.permissions import ProductPermission
 from innkeeper.core.activity.model import Activity
+from innkeeper.core.house.directory import HouseDirectory
 from innkeeper.core.work import Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.pages import Page, decode_integer_cursor, encode_cursor
 
-KEPT = timedelta(days=365)
+BATCH = 5000
+"""Entries deleted in one transaction: on SQLite all others wait for it."""
 
 
 class ActivityService:
     """Notes and lists what happened."""
 
-    def __init__(self, works: Works, clock: Clock) -> None:
+    def __init__(self, works: Works, clock: Clock, house: HouseDirectory) -> None:
         self._works = works
         self._clock = clock
+        self._house = house
 
     async def note(
         self,
@@ -53,9 +56,17 @@ class ActivityService:
         return await self._page(None, None if everything else actor.account.id, cursor, limit)
 
     async def prune(self) -> None:
-        """Delete what is older than is kept."""
-        async with self._works() as work:
-            await work.activity.delete_before(self._clock.now() - KEPT)
+        """Delete what is older than is kept, and the oldest of what is more than is kept."""
+        house = self._house.get()
+        before = self._clock.now() - timedelta(days=house.activity_days)
+        deleted = BATCH
+        while deleted == BATCH:
+            async with self._works() as work:
+                deleted = await work.activity.delete_before(before, most=BATCH)
+        deleted = BATCH if house.activity_entries is not None else 0
+        while deleted == BATCH:
+            async with self._works() as work:
+                deleted = await work.activity.delete_beyond(house.activity_entries or 0, most=BATCH)
 
     async def _page(
         self, server_id: int | None, account_id: int | None, cursor: str | None, limit: int

@@ -19,6 +19,10 @@ class ActivityStore(Protocol):
         """Return entries newest first, of that server and account where given, older than `before_id`."""
         ...
 
-    async def delete_before(self, moment: datetime) -> int:
-        """Delete what is older; return how many."""
+    async def delete_before(self, moment: datetime, *, most: int | None = None) -> int:
+        """Delete what is older, the oldest first, `most` at once; return how many."""
+        ...
+
+    async def delete_beyond(self, newest: int, *, most: int) -> int:
+        """Delete all but the newest so many, the oldest first, `most` at once; return how many."""
         ...

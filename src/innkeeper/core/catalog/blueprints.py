@@ -32,7 +32,7 @@ from innkeeper.core.catalog.placeholders import (
     literal,
     literal_but_for_node_names,
 )
-from innkeeper.core.servers.model import Release, Server
+from innkeeper.core.servers.model import Handling, Release, Server
 
 _NUMBER_FOLLOWS = r"[\s:=]{0,8}(?P<ms>[0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _WHOLE_PROPERTY = re.compile(r"\{properties\.([^{}]+)\}")
@@ -61,13 +61,14 @@ def draw(package: Package, runtime: Runtime, addons: Collection[Runtime], server
             argv=_command(package, start, server, known),
             environment={name: fill(value, known) for name, value in start.environment.items()},
             start=_struct(start, known, Start),
-            stop=_struct(stop, known, Stop),
+            stop=_handled(_struct(stop, known, Stop), server.handling),
             console=_console(runtime.console or package.console, known),
             query=query.protocol if query else None,
             tick=_tick(runtime.tick or package.tick, known),
             management=(runtime.management or package.management) is not None,
             config=_config(package, server, known),
-            java=java_of(package, runtime, release, server.version),
+            backup=runtime.backup or package.backup,
+            java=_java(package, runtime, release, server),
         )
     except (UnknownPlaceholder, msgspec.ValidationError) as error:
         raise PackageIsBroken(f"Package {package.name} cannot be used: {error}.", package=package.name) from error
@@ -172,6 +173,23 @@ def _struct(value: Any, known: Mapping[str, str], kind: Any) -> Any:
         if isinstance(item, str):
             table[key] = fill_wholly(item, known)
     return msgspec.convert(table, kind, strict=False)
+
+
+def _java(package: Package, runtime: Runtime, release: Release | None, server: Server) -> int | None:
+    if not runtime.java_property:
+        return java_of(package, runtime, release, server.version)
+    chosen = as_text(server.properties.get(runtime.java_property))
+    return int(chosen) if chosen.isdecimal() else None
+
+
+def _handled(stop: Stop, handling: Handling) -> Stop:
+    """Return how the game is asked to stop, as its people want it where they said so."""
+    given = {
+        "command": handling.stop_command,
+        "timeout_s": handling.stop_timeout_s,
+        "clean_exit": handling.clean_exits,
+    }
+    return msgspec.structs.replace(stop, **{name: value for name, value in given.items() if value is not None})
 
 
 def _console(console: Console, known: Mapping[str, str]) -> Console:

@@ -17,17 +17,21 @@ import msgspec
 
 from innkeeper.core.catalog.errors import PackageIsBroken
 from innkeeper.core.catalog.java import numbers
-from innkeeper.core.catalog.model import READY_PROOFS, ConfigFile, Package, Runtime, Start, Tick
+from innkeeper.core.catalog.model import READY_PROOFS, BackupRule, ConfigFile, Package, Runtime, Start, Tick
 from innkeeper.core.catalog.options import is_pattern, plain_path
 from innkeeper.core.catalog.service import Catalog
 from innkeeper.core.catalog.values import check_value
 from innkeeper.core.errors import CoreError
 from innkeeper.core.servers.model import Download, Release, Server
+from innkeeper.kit.lines import NOT_IN_A_LINE
 from innkeeper.kit.money import MICRO
 
 SHIPPED = Path(__file__).parent / "shipped"
 _MAX_TEXT = 4 * 1024 * 1024
-_ALIKE = ("requires", "resources", "install", "start", "stop", "console", "query", "tick", "management")
+_ALIKE = (
+    *("requires", "resources", "install", "start", "stop", "console"),
+    *("query", "tick", "management", "backup", "java_property"),
+)
 """What a runtime may have in place of its package's."""
 _RELEASE_FACT = re.compile(r"\{release\.([^{}]+)\}")
 _FIRST_PROPERTY = re.compile(r"\{properties\.([^{}]+)\}")
@@ -242,6 +246,17 @@ def _check_tick(tick: Tick) -> None:
         raise ValueError("the pattern of the tick time has no group ms")
 
 
+def _check_backup(rule: BackupRule) -> None:
+    if any(NOT_IN_A_LINE.search(line) for line in (*rule.hold, *rule.ask, *rule.release)):
+        raise ValueError("a line of the backup rule is none")
+    if rule.hold and not rule.release:
+        raise ValueError("a game that is held for a backup must be released")
+    if rule.held is not None:
+        re.compile(rule.held)
+    if not 0 < rule.timeout_s <= 3600:
+        raise ValueError("a game is given up to an hour to save")
+
+
 def _check_source(package: Package, runtime: Runtime) -> None:
     """Refuse what contradicts where a runtime comes from, and what it is."""
     if runtime.index is not None:
@@ -269,6 +284,7 @@ def _check_runtime(package: Package, runtime: Runtime) -> None:
             re.compile(pattern)
     if tick := runtime.tick or package.tick:
         _check_tick(tick)
+    _check_backup(runtime.backup or package.backup)
     start, stop = runtime.start or package.start, runtime.stop or package.stop
     if start.ready_when not in READY_PROOFS and not start.ready_when.startswith("{"):
         raise ValueError(f"ready_when is one of {', '.join(sorted(READY_PROOFS))}")

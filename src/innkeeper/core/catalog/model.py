@@ -169,6 +169,23 @@ class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     protocol: Literal["minecraft"] = "minecraft"
 
 
+class BackupRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a backup of the game is made: what is left out, and how a running game is kept from its files meanwhile."""
+
+    exclude: tuple[str, ...] = ()
+    """Patterns like those of .gitignore."""
+    hold: tuple[str, ...] = ()
+    """Lines for its console; `release` always follows."""
+    ask: tuple[str, ...] = ()
+    """Lines that are typed after those, and every two seconds again, until it says that all is saved."""
+    held: str | None = None
+    """The expression of the line by which it says that all is saved; None: nothing is waited for."""
+    timeout_s: float = 60
+    required: bool = True
+    """Without that line the backup fails; false: its files are read all the same, and the backup says so."""
+    release: tuple[str, ...] = ()
+
+
 class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the game needs."""
 
@@ -189,6 +206,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     aliases: dict[str, str] = {}
     index: IndexSource | None = None
     """Where its versions are told, in place of `versions` and `aliases`."""
+    java_property: str = ""
+    """The property that names the Java major, in place of the package's rules; empty there: any."""
     addon: bool = False
     """It extends a server that another runtime runs; a server may have any number of them."""
     resources: Resources | None = None
@@ -199,6 +218,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     query: Query | None = None
     tick: Tick | None = None
     management: Management | None = None
+    backup: BackupRule | None = None
 
 
 class JavaRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +244,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     title: str
     description: str = ""
     category: str = ""
+    log_file: str = ""
+    """Where below the server's folder the game itself writes a log; empty: nowhere."""
     motd_property: str | None = None
     max_players_property: str | None = None
     verified_property: str | None = None
@@ -240,6 +262,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     query: Query | None = None
     tick: Tick | None = None
     management: Management | None = None
+    backup: BackupRule = BackupRule()
     ports: tuple[Port, ...] = ()
     config_files: tuple[ConfigFile, ...] = ()
     player_lists: tuple[PlayerList, ...] = ()
@@ -279,5 +302,6 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None
     management: bool
     config: list[ConfigFile]
+    backup: BackupRule = BackupRule()
     java: int | None = None
     """The Java major that {java} must be."""

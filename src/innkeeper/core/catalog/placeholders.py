@@ -62,6 +62,11 @@ def fill_wholly(text: str, known: Mapping[str, str]) -> str:
     return _TOKEN.sub(lambda match: _one(match, value), text)
 
 
+def fill_known(text: str, known: Mapping[str, str]) -> str:
+    """Return `text` with the placeholders filled that are known and doubled braces undone: for people to read."""
+    return _TOKEN.sub(lambda match: _one(match, lambda name, whole: known.get(name, whole)), text)
+
+
 def _replace(text: str, value: Callable[[str, str], str], known: Mapping[str, str]) -> str:
     def keep_braces(match: re.Match[str]) -> str:
         if match.group(1) is None:

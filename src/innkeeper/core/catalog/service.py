@@ -181,6 +181,11 @@ class Catalog:
         notion = package.verified_property if package is not None else None
         return notion is not None and server.properties.get(notion) is True
 
+    def log_file(self, server: Server) -> str:
+        """Return where below the server's folder its game writes a log, empty where nobody knows of one."""
+        package = self._packages.get(server.package)
+        return package.log_file if package is not None else ""
+
     def software(self, server: Server) -> str:
         """Return the title of what runs the server; the runtime's bare name where the catalogue has it no more."""
         package = self._packages.get(server.package)

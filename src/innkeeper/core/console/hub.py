@@ -176,11 +176,14 @@ class Channel:
 class Subscription:
     """One subscriber's place in a server's console. Use as an async context manager."""
 
-    def __init__(self, hub: "ConsoleHub", server: Server, *, resume_from: int | None, tail: int) -> None:
+    def __init__(
+        self, hub: "ConsoleHub", server: Server, *, resume_from: int | None, tail: int, furthest: int | None
+    ) -> None:
         self._hub = hub
         self._server = server
         self._resume_from = resume_from
         self._tail = tail
+        self._furthest = furthest
         self._channel: Channel
         self._backlog: deque[RingBlock] = deque()
         self.seq = 0
@@ -234,6 +237,9 @@ class Subscription:
             known = self._channel.next_seq
             if known is not None and self.seq >= known:
                 self.seq = known - 1
+            if self._furthest is not None:
+                newest = (await self._hub.gateway.tail_console(self._server, 1)).next_seq - 1
+                self.seq = max(self.seq, newest - self._furthest)
             return
         lines = await self._hub.gateway.tail_console(self._server, max(1, self._tail))
         if not self._tail or not lines.blocks:
@@ -260,9 +266,14 @@ class ConsoleHub:
         self.gateway = gateway
         self._channels: dict[int, Channel] = {}
 
-    def subscribe(self, server: Server, *, resume_from: int | None = None, tail: int = 0) -> Subscription:
-        """Return a subscription that begins after line `resume_from`, else with the last `tail` lines."""
-        return Subscription(self, server, resume_from=resume_from, tail=tail)
+    def subscribe(
+        self, server: Server, *, resume_from: int | None = None, tail: int = 0, furthest: int | None = None
+    ) -> Subscription:
+        """Return a subscription that begins after line `resume_from`, else with the last `tail` lines.
+
+        It resumes no more than `furthest` lines back, where that is said.
+        """
+        return Subscription(self, server, resume_from=resume_from, tail=tail, furthest=furthest)
 
     async def open(self, server: Server) -> Channel:
         """Return a server's channel, watched; whoever opened it leaves it."""

@@ -76,11 +76,11 @@ class LogSharing:
         self._uploading = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
     async def share(self, actor: Actor, record: Record) -> SharedLog:
-        """Upload the newest lines; needs `console.read`.
+        """Upload the newest lines; needs `logs.read`.
 
         Raises LogSharingIsOff, LogIsEmpty, LogServiceFailed, NodeIsOffline.
         """
-        self._servers.reach(actor, record, ServerPermission.CONSOLE_READ)
+        self._servers.reach(actor, record, ServerPermission.LOGS_READ)
         uploader = self._uploader
         if uploader is None:
             raise LogSharingIsOff

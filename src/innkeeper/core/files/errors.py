@@ -59,6 +59,10 @@ class OptionIsInvalid(Invalid):
     """An option cannot have this value."""
 
 
+class ArchiveIsUnusable(Invalid):
+    """The archive cannot be unpacked."""
+
+
 class StorageFailed(Unavailable):
     """The storage failed."""
 

@@ -30,6 +30,13 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """It has more entries than were listed."""
 
 
+class Importable(msgspec.Struct, frozen=True):
+    """Something that a new server may be imported from, or a part of it."""
+
+    name: str
+    directory: bool
+
+
 class FileNode(msgspec.Struct, frozen=True):
     """An entry, and what is in it: None for what is no folder, and for a folder past the limits of a tree."""
 

@@ -17,6 +17,8 @@ from innkeeper.core.files.errors import FileIsADirectory, FileIsTooLarge
 from innkeeper.core.files.model import FileEntry, FileNode
 from innkeeper.core.files.streams import in_parts, one_ahead
 from innkeeper.core.files.tree import read_tree
+from innkeeper.core.house.directory import HouseDirectory
+from innkeeper.core.house.model import MOST_UPLOAD_GIB
 from innkeeper.core.nodes.gateway import NodeGateway
 from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import ServerIsSuspended
@@ -27,7 +29,9 @@ from innkeeper.kit.tasks import TaskSet
 log = get_logger(__name__)
 
 PART = 512 * 1024
-MAX_FILE = 64 * 1024**3
+GIB = 1 << 30
+MAX_FILE = MOST_UPLOAD_GIB * GIB
+"""The house may be set to less."""
 _ASK_AGAIN_S = 1.0
 Ask = Callable[[], None]
 
@@ -44,14 +48,21 @@ class FileService:
         servers: ServerDirectory,
         activity: ActivityService,
         on_written: Callable[[Record, str], Awaitable[None]],
+        house: HouseDirectory,
     ) -> None:
         """Tie it together; `on_written` is told of each path at which there is another file now."""
+        self._house = house
         self._on_written = on_written
         self._works = works
         self._gateway = gateway
         self._access = access
         self._servers = servers
         self._activity = activity
+
+    @property
+    def most_bytes(self) -> int:
+        """How large an uploaded file may be now."""
+        return self._house.get().upload_gib * GIB
 
     async def stat(self, actor: Actor, record: Record, path: str) -> FileEntry:
         """Return one entry; needs `files.read`."""
@@ -114,6 +125,16 @@ class FileService:
         await self._note(actor, record, "file.renamed", f"{source} → {target}")
         await self._on_written(record, target)
 
+    async def unpack(self, actor: Actor, record: Record, path: str, into: str) -> None:
+        """Unpack an archive of the server's into one of its folders; needs `files.read` and `files.write`.
+
+        Raises ArchiveIsUnusable; then nothing of it is there.
+        """
+        self._reach(actor, record, ServerPermission.FILES_READ)
+        self._reach(actor, record, ServerPermission.FILES_WRITE)
+        await self._gateway.unpack_file(record.server, path, into)
+        await self._note(actor, record, "file.unpacked", path)
+
     def _reach(self, actor: Actor, record: Record, permission: ServerPermission) -> None:
         self._servers.reach(actor, record, permission)
         if record.server.suspended and ServerPermission.SUSPEND not in actor.everywhere:
@@ -161,11 +182,11 @@ class FileService:
         await self._gateway.finish_upload(record.server, upload, keep=True)
 
     async def _take(self, record: Record, upload: str, content: AsyncIterator[bytes]) -> None:
-        offset = 0
+        offset, most = 0, self.most_bytes
         async with aclosing(one_ahead(in_parts(content, PART), name=f"upload to {_short(record)}")) as parts:
             async for part in parts:
-                if offset + len(part) > MAX_FILE:
-                    raise FileIsTooLarge(limit_bytes=MAX_FILE)
+                if offset + len(part) > most:
+                    raise FileIsTooLarge(limit_bytes=most)
                 await self._gateway.upload_part(record.server, upload, offset, part)
                 offset += len(part)
 

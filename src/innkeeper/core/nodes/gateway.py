@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from innkeeper.core.backups.model import Form, Job, Restore, StoreDeed, StoreState
 from innkeeper.core.catalog.model import Blueprint, ConfigFile, ConfigValue, PlayerList
 from innkeeper.core.console.model import Block, FoundLine, Lines
-from innkeeper.core.files.model import FileEntry, Folder
+from innkeeper.core.files.model import FileEntry, Folder, Importable
 from innkeeper.core.nodes.model import Node
 from innkeeper.core.operations.model import Operation
 from innkeeper.core.players.model import ListedPlayer
@@ -26,6 +27,14 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     blueprint: Blueprint
     order: Operation | None
+    journal_mib: int = 256
+    """How much of its console is kept, from its next start on."""
+    disk_minutes: int = 5
+    """After how long its files are measured again."""
+    restore: Restore | None = None
+    """What the order of that verb restores."""
+    jobs: tuple[Job, ...] = ()
+    """What is to be done about its backups."""
 
 
 class NodeGateway(Protocol):
@@ -151,6 +160,51 @@ class NodeGateway(Protocol):
     async def delete_file(self, server: Server, path: str) -> None: ...
 
     async def rename_file(self, server: Server, source: str, target: str) -> None: ...
+
+    async def unpack_file(self, server: Server, path: str, into: str) -> None:
+        """Unpack an archive of the server's own into one of its folders; raise ArchiveIsUnusable."""
+        ...
+
+    async def list_imports(self, node: Node, path: str) -> list[Importable]:
+        """Return what is at an absolute path of a node's host that is opened to imports: in a folder or an archive.
+
+        The path of a folder in an archive goes on from the archive's own. Raise FileNotFound, FileNotPermitted,
+        ArchiveIsUnusable, FileIsTooLarge.
+        """
+        ...
+
+    async def list_backup(
+        self, server: Server, snapshot: str, path: str, after: str | None, limit: int
+    ) -> tuple[list[FileEntry], bool]:
+        """Return the entries of a folder of a backup by name, and whether there are more.
+
+        This and what follows raise NoSuchBackup, FileNotFound and BackupStoreFailed.
+        """
+        ...
+
+    async def begin_download(self, server: Server, snapshot: str, form: Form, path: str) -> str:
+        """Begin to read a backup as an archive; return the download's name. Raise TooManyDownloads."""
+        ...
+
+    async def read_download(self, server: Server, download: str, number: int) -> bytes:
+        """Return the part of that number, at most 512 KiB, none at the end; each once and in order, the last again."""
+        ...
+
+    async def end_download(self, server: Server, download: str) -> None:
+        """Ask for no more of it. Idempotent."""
+        ...
+
+    async def read_store(self, node: Node) -> StoreState:
+        """Return how a node's store of backups is, as far as it was looked at; raise BackupStoreFailed."""
+        ...
+
+    async def tend_store(self, node: Node, deed: StoreDeed) -> StoreState:
+        """Begin to check or to collect it; raise BackupStoreIsBusy, BackupStoreFailed."""
+        ...
+
+    async def discard_backup(self, node: Node, snapshot: str) -> None:
+        """Remove a backup that cannot be read; raise NoSuchBackup, BackupIsReadable, BackupStoreFailed."""
+        ...
 
 
 class OnBlocks(Protocol):

@@ -19,6 +19,10 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     runtimes: list[str] = []
     tools: dict[str, str] = {}
     isolation: list[str] = []
+    backups_path: str = ""
+    """Where its backups are kept: a folder there, or the address of a store."""
+    servers_path: str = ""
+    """The folder there in which each server has its own; empty: a node of before did not say."""
     javas: list[int] = []
     """The majors of the Java runtimes found there."""
 

@@ -13,8 +13,9 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.core.access.model import Via
+from innkeeper.core.backups.model import Restoring
 
-Verb = Literal["install", "start", "stop", "restart", "kill", "delete"]
+Verb = Literal["install", "start", "stop", "restart", "kill", "restore", "delete"]
 
 
 class OperationState(StrEnum):
@@ -37,6 +38,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     uuid: UUID
     server_id: int
     verb: Verb
+    restore: Restoring | None = None
+    """What is restored, by the verb of that name."""
     state: OperationState = OperationState.CREATED
     reason: str | None = None
     steps: tuple[str, ...] = ()
@@ -47,6 +50,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def waits_apart(self) -> bool:
+        """Whether it is no order of its server's: another may be done before it."""
+        return self.restore is not None and (self.restore.queued or self.restore.paths is not None)
 
     @property
     def ended(self) -> bool:

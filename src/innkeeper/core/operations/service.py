@@ -34,11 +34,11 @@ class OperationService:
         self.changes: Topic[int] = Topic()
         """Told the id of every operation that changed."""
 
-    def make(self, server_id: int, verb: Verb, actor: Actor | None) -> Operation:
-        """Return a new operation, not yet kept."""
+    def make(self, server_id: int, verb: Verb, actor: Actor | None, *, uuid: UUID | None = None) -> Operation:
+        """Return a new operation, not yet kept; of that UUID, where it is given."""
         return Operation(
             id=0,
-            uuid=uuid7(),
+            uuid=uuid or uuid7(),
             server_id=server_id,
             verb=verb,
             account_id=actor.account.id if actor else None,

@@ -7,14 +7,19 @@ import msgspec
 from innkeeper.core.catalog.model import Blueprint, Resources
 from innkeeper.core.servers.errors import (
     AddressIsInvalid,
+    CommandIsInvalid,
     DescriptionIsTooLong,
     LimitIsInvalid,
     PortIsInvalid,
     ServerNameIsInvalid,
 )
-from innkeeper.core.servers.model import CrashPolicy, Limits, Server
+from innkeeper.core.servers.model import CrashPolicy, Handling, Limits, Server
+from innkeeper.kit.lines import NOT_IN_A_LINE
 
 MAX_IDLE_MINUTES = 10_080
+_LONGEST = {"stop_timeout_s": 86_400, "autostart_delay_s": 86_400}
+_MOST_EXITS = 64
+_MOST_COMMAND_BYTES = 4096
 _MOST = {"memory_mib": 1 << 24, "cpu_percent": 100_000, "disk_mib": 1 << 30}
 
 
@@ -56,6 +61,24 @@ def check_crash(crash: CrashPolicy) -> None:
     """Raise LimitIsInvalid."""
     if not 0 <= crash.limit <= 1000:
         raise LimitIsInvalid("crash.limit is from 0 to 1000.", limit="crash.limit")
+
+
+def check_handling(handling: Handling) -> None:
+    """Raise LimitIsInvalid, CommandIsInvalid."""
+    for name, most in _LONGEST.items():
+        value = getattr(handling, name)
+        if value is not None and not 0 <= value <= most:
+            raise LimitIsInvalid(f"handling.{name} is from 0 to {most}.", limit=f"handling.{name}")
+    exits = handling.clean_exits or ()
+    if len(exits) > _MOST_EXITS or not all(-64 <= code <= 255 for code in exits):
+        raise LimitIsInvalid(
+            f"handling.clean_exits are at most {_MOST_EXITS} numbers from -64 to 255.", limit="handling.clean_exits"
+        )
+    if handling.stop_command is not None and (
+        len(handling.stop_command.encode("utf-8", "surrogatepass")) > _MOST_COMMAND_BYTES
+        or NOT_IN_A_LINE.search(handling.stop_command)
+    ):
+        raise CommandIsInvalid
 
 
 def check_idle_stop(server: Server, blueprint: Blueprint) -> None:

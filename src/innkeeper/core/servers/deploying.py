@@ -182,6 +182,7 @@ class Deploying:
             limits=_limits(package, base.runtime, plan, draft),
             crash=draft.crash,
             autostart=draft.autostart,
+            handling=draft.handling,
             idle_stop_minutes=draft.idle_stop_minutes,
             power="on" if draft.start else "off",
             state=State.INSTALLING,
@@ -285,6 +286,7 @@ def _check(draft: ServerDraft) -> None:
     checks.check_name(draft.name)
     checks.check_limits(draft.limits)
     checks.check_crash(draft.crash)
+    checks.check_handling(draft.handling)
     checks.check_description(draft.description)
     if draft.address is not None:
         checks.check_address(draft.address)

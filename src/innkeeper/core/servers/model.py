@@ -52,6 +52,21 @@ class CrashPolicy(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 5
 
 
+class Handling(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is handled where that is not left to its package or to the house."""
+
+    stop_command: str | None = None
+    """The line that stops the game; None: its package's."""
+    stop_timeout_s: int | None = None
+    """After so long a stop becomes a kill; None: as its package says."""
+    clean_exits: tuple[int, ...] | None = None
+    """Exit codes that are no crash, a negative one the number of a signal; None: as its package says."""
+    autostart_delay_s: int = 0
+    """After a reboot of its host it is started so much later than it could be."""
+    show_status: bool = False
+    """Everybody may see whether it runs and who plays on it, without signing in."""
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided about a game server."""
 
@@ -81,6 +96,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     crash: CrashPolicy = CrashPolicy()
     autostart: bool = True
     """After a reboot of its host it is brought back as it was; false: it stays stopped."""
+    handling: Handling = Handling()
     idle_stop_minutes: int | None = None
     """It is stopped after so long without players; None: never."""
     keep_until: datetime | None = None
@@ -121,6 +137,8 @@ class LastExit(msgspec.Struct, frozen=True, kw_only=True):
 
     code: int | None
     signal: int | None
+    started_at: datetime | None = None
+    """When that run began, where that is known."""
     at: datetime
     clean: bool
     reason: str
@@ -167,6 +185,13 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     usage: Usage | None = None
 
+    @property
+    def run_began_at(self) -> datetime | None:
+        """When the run under way began, or else the last one; None where no run is known."""
+        if self.started_at is not None or self.last_exit is None:
+            return self.started_at
+        return self.last_exit.started_at
+
 
 class ServerDraft(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked when a server is made. None: the package's or the house's default."""
@@ -182,6 +207,7 @@ class ServerDraft(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     crash: CrashPolicy = CrashPolicy()
     autostart: bool = True
+    handling: Handling = Handling()
     idle_stop_minutes: int | None = None
     node: UUID | None = None
     region: str | None = None
@@ -207,4 +233,5 @@ class ServerChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     limits: Limits | msgspec.UnsetType = msgspec.UNSET
     crash: CrashPolicy | msgspec.UnsetType = msgspec.UNSET
     autostart: bool | msgspec.UnsetType = msgspec.UNSET
+    handling: Handling | msgspec.UnsetType = msgspec.UNSET
     idle_stop_minutes: int | msgspec.UnsetType | None = msgspec.UNSET

@@ -12,10 +12,14 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.core.activity.service import ActivityService
+from innkeeper.core.backups.model import JobProgress
+from innkeeper.core.backups.noting import BackupNotes, Noted, Pending
 from innkeeper.core.billing.errors import CreditsAreExhausted
 from innkeeper.core.billing.meters import Meters
 from innkeeper.core.catalog.errors import NoSuchPackage, PackageIsBroken
 from innkeeper.core.catalog.service import Catalog
+from innkeeper.core.happenings import Happening
+from innkeeper.core.house.directory import HouseDirectory
 from innkeeper.core.nodes.errors import NodeFailed, NodeIsOffline
 from innkeeper.core.nodes.gateway import Desired, NodeGateway
 from innkeeper.core.nodes.model import Node
@@ -26,6 +30,7 @@ from innkeeper.core.servers.directory import Record, ServerDirectory
 from innkeeper.core.servers.errors import NoSuchServer, ServerChangedMeanwhile
 from innkeeper.core.servers.lifecycle import ALIVE, ENDED, State
 from innkeeper.core.servers.model import Live, Server
+from innkeeper.core.webhooks.noting import Happenings
 from innkeeper.core.work import Work, Works
 from innkeeper.kit.clock import Clock
 from innkeeper.kit.log import get_logger
@@ -47,6 +52,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     order_id: UUID | None
     """The order it speaks of."""
     progress: Progress | None
+    jobs: tuple[JobProgress, ...] = ()
+    """How those under way stand, and those that ended and were not kept yet."""
 
 
 class Reconciler:
@@ -65,6 +72,9 @@ class Reconciler:
         activity: ActivityService,
         meters: Meters,
         tasks: TaskSet,
+        house: HouseDirectory,
+        happenings: Happenings,
+        backups: BackupNotes,
     ) -> None:
         self._works = works
         self._clock = clock
@@ -76,6 +86,9 @@ class Reconciler:
         self._activity = activity
         self._meters = meters
         self._tasks = tasks
+        self._house = house
+        self._happenings = happenings
+        self._backups = backups
         self._deleting: set[int] = set()
         self._observing: dict[int, asyncio.Lock] = {}
         self._finished: set[UUID] = set()
@@ -91,7 +104,9 @@ class Reconciler:
         record = self._directory.get(server_id)
         if order is None and record.server.order_id is not None:
             order = await self._operations.get(record.server.order_id)
-        desired = self._desired(record.server, order)
+        async with self._works() as work:
+            pending = await self._backups.pending(work, server_id)
+        desired = self._desired(record.server, order, pending.get(server_id))
         if desired is None:
             return
         try:
@@ -104,7 +119,11 @@ class Reconciler:
         mine = [record.server for record in self._directory.holding() if record.server.node_id == node_id]
         async with self._works() as work:
             orders = {operation.uuid: operation for operation in await work.operations.unfinished()}
-        wanted = [self._desired(server, orders.get(server.order_id) if server.order_id else None) for server in mine]
+            pending = await self._backups.pending(work)
+        wanted = [
+            self._desired(server, orders.get(server.order_id) if server.order_id else None, pending.get(server.id))
+            for server in mine
+        ]
         await self._gateway.apply(
             self._nodes.get(node_id), [item for item in wanted if item is not None], complete=True
         )
@@ -132,7 +151,7 @@ class Reconciler:
         except (NodeIsOffline, NodeFailed) as error:
             log.info("node.announce.unheard", node=str(node.uuid), error=str(error))  # it greets when it comes
 
-    def _desired(self, server: Server, order: Operation | None) -> Desired | None:
+    def _desired(self, server: Server, order: Operation | None, pending: Pending | None) -> Desired | None:
         if server.state in ENDED and not server.kept:
             return None
         try:
@@ -142,7 +161,16 @@ class Reconciler:
             return None
         if order is not None and order.verb == "delete":  # of what is kept, a node need only know that it must end
             order = msgspec.structs.replace(order, verb="kill")
-        return Desired(server=server, blueprint=blueprint, order=order if order and not order.ended else None)
+        house = self._house.get()
+        return Desired(
+            server=server,
+            blueprint=blueprint,
+            order=order if order and not order.ended else None,
+            journal_mib=house.journal_mib,
+            disk_minutes=house.disk_minutes,
+            restore=self._backups.restore(order, pending, blueprint),
+            jobs=self._backups.jobs(pending, blueprint),
+        )
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 
@@ -169,6 +197,7 @@ class Reconciler:
                     )
                 )
                 work.changed("server", server_id)
+                await work.backups.delete_of_server(server_id)
                 for operation in await work.operations.unfinished(server_id):
                     await self._operations.note(
                         work, operation, _END_OF_DELETION if operation.verb == "delete" else _DELETED_BEFORE
@@ -200,6 +229,8 @@ class Reconciler:
                     log.warning("node.report.foreign_server", node=node_id, server=str(seen.uuid))
                     continue
                 await self._meters.take(record.server, seen.live)
+                if seen.jobs:
+                    await self._observe_jobs(record.server, seen.jobs)
                 if record.server.state not in ENDED:
                     await self._observe(record, seen)
                 elif record.server.kept and seen.order_id is not None and seen.order_id not in self._finished:
@@ -215,6 +246,7 @@ class Reconciler:
             if record.server.state not in ENDED and seen.generation >= record.server.generation:
                 usage = record.live.usage if seen.live.pid else None
                 self._directory.put_live(record.server.id, msgspec.structs.replace(seen.live, usage=usage))
+                self._happenings.mirror(record.server.id, seen.live)
 
     async def _observe(self, record: Record, seen: Observation) -> None:
         server = record.server
@@ -224,7 +256,8 @@ class Reconciler:
         stopped_by_itself = live.state is State.STOPPED and server.power == "on"
         if finished and not newest:
             return
-        if finished and live.state is server.state and not stopped_by_itself and not _has_crashed(record, live):
+        has_news = _has_crashed(record, live) or self._happenings.has_news(server.id, live)
+        if finished and live.state is server.state and not stopped_by_itself and not has_news:
             self._directory.put_live(server.id, live)
             return
         ended: Operation | None = None
@@ -240,15 +273,75 @@ class Reconciler:
                 if now is not None and believed:
                     to_start = await self._note_state(work, now, live, ended, finished=finished)
                     await self._note_news(work, record, live)
+                    await self._note_happenings(work, now, seen, ended)
                     # Before the commit is announced: who waits for the order must find what came of it.
                     self._directory.put_live(server.id, live)
         except BaseException:
             self._directory.put_live(server.id, record.live)
+            self._happenings.forget(server.id)
             raise
         if ended is not None and (believed or superseded):
+            if ended.verb in ("install", "restore"):
+                await self.go_on_with_restore(server.id, ended)
             if to_start:
                 await self._start_installed(server.id, ended)
             self._finished.add(ended.uuid)  # last: what failed before this is done again with the next report
+
+    async def _observe_jobs(self, server: Server, jobs: tuple[JobProgress, ...]) -> None:
+        """Keep what a node says of a server's backups, and see to what follows from it."""
+        noted = Noted()
+        async with self._works() as work:
+            for progress in jobs:
+                await self._backups.note(work, server, progress, noted)
+            for backup in noted.finished:
+                failed = backup.state == "failed"
+                data = {"backup": str(backup.uuid)} | ({"reason": backup.reason} if backup.reason else {})
+                await self._happenings.note(
+                    work,
+                    Happening(
+                        kind="backup_failed" if failed else "backup_finished",
+                        server_id=server.id,
+                        at=backup.finished_at or self._clock.now(),
+                        key=str(backup.uuid),
+                        account_id=backup.account_id,
+                        data=data,
+                    ),
+                )
+            for job, backup in noted.damaged:
+                await self._happenings.note(
+                    work,
+                    Happening(
+                        kind="backup_damaged",
+                        server_id=server.id,
+                        at=backup.verified_at or self._clock.now(),
+                        key=str(job),
+                        data={"backup": str(backup.uuid), "reason": backup.problem},
+                    ),
+                )
+        await self._see_to(noted)
+
+    async def _see_to(self, noted: Noted) -> None:
+        for backup in noted.finished:
+            self._backups.finished.tell(backup)
+        for server_id in noted.tell:
+            await self.tell(server_id)
+        for server_id in noted.waiting:
+            await self.go_on_with_restore(server_id)
+
+    async def go_on_with_restore(self, server_id: int, ended: Operation | None = None) -> None:
+        """Have a server restored that waited for its installation, or for the backup, to be finished.
+
+        `ended`: an operation of the server that has just ended, of which the traces are removed where it was a restore.
+        """
+        noted = Noted()
+        async with self._works() as work:
+            if ended is not None:
+                await self._backups.restored(work, ended, noted)
+            server = await work.servers.get(server_id)
+            operation = await self._backups.promote(work, server, noted) if server is not None else None
+        if operation is not None:
+            await self.tell(server_id, operation)
+        await self._see_to(noted)
 
     async def _observe_kept(self, server: Server, seen: Observation) -> None:
         """Take in how the end of a deleted server's game goes; the server stays deleted, whatever the node sees."""
@@ -276,7 +369,7 @@ class Reconciler:
         for older in await work.operations.unfinished(server.id):
             if noted.verb == "delete" and older.id < noted.id:
                 await self._operations.note(work, older, _DELETED_BEFORE)
-            elif older.state is OperationState.CREATED and older.id < noted.id:
+            elif older.state is OperationState.CREATED and older.id < noted.id and not older.waits_apart:
                 await self._operations.note(work, older, _superseded(noted))
         return noted
 
@@ -309,6 +402,27 @@ class Reconciler:
             "server.crashed",
             server_id=record.server.id,
             data={"reason": ended.reason, "code": ended.code, "signal": ended.signal, "at": at},
+        )
+
+    async def _note_happenings(self, work: Work, server: Server, seen: Observation, ended: Operation | None) -> None:
+        """Have those told who want to be, of what is seen and of an installation that has ended."""
+        if self._happenings.has_news(server.id, seen.live):
+            order = await work.operations.find(seen.order_id) if seen.order_id is not None else None
+            await self._happenings.observe(work, server, seen.live, order)
+        if ended is None or ended.verb != "install" or ended.state is not OperationState.DONE:
+            return
+        if not await work.operations.of_server(server.id, ended.id, 1):
+            return  # what is new was not updated
+        await self._happenings.note(
+            work,
+            Happening(
+                kind="updated",
+                server_id=server.id,
+                at=ended.finished_at or self._clock.now(),
+                key=str(ended.uuid),
+                account_id=ended.account_id,
+                via=ended.via,
+            ),
         )
 
     async def _start_installed(self, server_id: int, after: Operation) -> None:

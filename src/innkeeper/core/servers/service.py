@@ -119,6 +119,8 @@ class ServerService:
             checks.check_limits(given["limits"])
         if "crash" in given:
             checks.check_crash(given["crash"])
+        if "handling" in given:
+            checks.check_handling(given["handling"])
         if "description" in given:
             checks.check_description(given["description"])
         if "port" in given:
@@ -152,7 +154,13 @@ class ServerService:
     # -- power ------------------------------------------------------------------------------------------------------
 
     async def start(
-        self, actor: Actor, record: Record, *, own_credits: bool = False, strictly: bool = False
+        self,
+        actor: Actor,
+        record: Record,
+        *,
+        own_credits: bool = False,
+        strictly: bool = False,
+        operation_id: UUID | None = None,
     ) -> Operation:
         """Start a stopped server; needs `power.start`.
 
@@ -172,24 +180,38 @@ class ServerService:
 
         paid_by = actor.account.id if own_credits else None
         return await self._order(
-            actor, record, "start", check, State.PREPARING, power="on", paid_by=paid_by, strictly=strictly
+            actor,
+            record,
+            "start",
+            check,
+            State.PREPARING,
+            power="on",
+            paid_by=paid_by,
+            strictly=strictly,
+            operation_id=operation_id,
         )
 
-    async def stop(self, actor: Actor, record: Record, *, strictly: bool = False) -> Operation:
+    async def stop(
+        self, actor: Actor, record: Record, *, strictly: bool = False, operation_id: UUID | None = None
+    ) -> Operation:
         """Stop a server in order; needs `power.stop`. Raises ServerIsNotRunning, ServerIsStopping.
 
         `strictly`: it must be running and nothing else; raises ServerIsBusy while any of its operations has not ended.
         """
         record = self._directory.reach(actor, record, ServerPermission.STOP)
         check = _check_running if strictly else _check_stoppable
-        return await self._order(actor, record, "stop", check, State.STOPPING, power="off", strictly=strictly)
+        return await self._order(
+            actor, record, "stop", check, State.STOPPING, power="off", strictly=strictly, operation_id=operation_id
+        )
 
     async def stop_unasked(self, record: Record, reason: str) -> Operation:
         """Stop a server in order, for a reason of the house; raises as `stop`."""
         check, state = _check_stoppable, State.STOPPING
         return await self._order(None, record, "stop", check, state, power="off", reason=reason)
 
-    async def restart(self, actor: Actor, record: Record, *, strictly: bool = False) -> Operation:
+    async def restart(
+        self, actor: Actor, record: Record, *, strictly: bool = False, operation_id: UUID | None = None
+    ) -> Operation:
         """Stop a running server and start it again; needs `power.restart`. Raises ServerIsNotRunning.
 
         `strictly` as of `stop`.
@@ -203,9 +225,11 @@ class ServerService:
                 raise ServerIsNotRunning(state=str(state))
 
         check = _check_running if strictly else check
-        return await self._order(actor, record, "restart", check, State.RESTARTING, power="on", strictly=strictly)
+        return await self._order(
+            actor, record, "restart", check, State.RESTARTING, power="on", strictly=strictly, operation_id=operation_id
+        )
 
-    async def kill(self, actor: Actor, record: Record) -> Operation:
+    async def kill(self, actor: Actor, record: Record, *, operation_id: UUID | None = None) -> Operation:
         """End a server at once, whatever it is doing; needs `power.kill`. Raises ServerIsNotRunning."""
         record = self._directory.reach(actor, record, ServerPermission.KILL)
 
@@ -213,9 +237,9 @@ class ServerService:
             if state not in ALIVE and state not in (State.PREPARING, State.CRASHED):
                 raise ServerIsNotRunning(state=str(state))
 
-        return await self._order(actor, record, "kill", check, State.STOPPING, power="off")
+        return await self._order(actor, record, "kill", check, State.STOPPING, power="off", operation_id=operation_id)
 
-    async def reinstall(self, actor: Actor, record: Record) -> Operation:
+    async def reinstall(self, actor: Actor, record: Record, *, operation_id: UUID | None = None) -> Operation:
         """Install a stopped server anew, its files kept; needs `server.reinstall`. Raises ServerIsNotStopped."""
         record = self._directory.reach(actor, record, ServerPermission.REINSTALL)
 
@@ -223,7 +247,9 @@ class ServerService:
             if state not in STARTABLE and state is not State.CREATED:
                 raise ServerIsNotStopped(state=str(state))
 
-        return await self._order(actor, record, "install", check, State.INSTALLING, power="off")
+        return await self._order(
+            actor, record, "install", check, State.INSTALLING, power="off", operation_id=operation_id
+        )
 
     async def suspend(self, actor: Actor, record: Record, reason: str) -> Server:
         """Stop a server and forbid it to run until it is unsuspended; needs `server.suspend`.
@@ -270,8 +296,12 @@ class ServerService:
         reason: str | None = None,
         paid_by: int | None = None,
         strictly: bool = False,
+        operation_id: UUID | None = None,
     ) -> Operation:
-        """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent."""
+        """Keep a decision about a server with its operation, and tell the node; `check` sees state and power intent.
+
+        `operation_id` is the UUID of the operation where the asker has to know it beforehand.
+        """
         async with self.hold(record) as now:
             server = now.server
             if verb in ("start", "restart") and server.suspended:
@@ -281,7 +311,9 @@ class ServerService:
             check(state_now, server.power)
             if not self._nodes.is_online(server.node_id):
                 raise NodeIsOffline
-            operation = msgspec.structs.replace(self._operations.make(server.id, verb, actor), reason=reason)
+            operation = msgspec.structs.replace(
+                self._operations.make(server.id, verb, actor, uuid=operation_id), reason=reason
+            )
             changed = msgspec.structs.replace(
                 server, generation=server.generation + 1, power=power, state=state, order_id=operation.uuid
             )

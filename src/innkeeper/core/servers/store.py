@@ -1,5 +1,6 @@
 """What the servers service needs of storage."""
 
+from collections.abc import Collection
 from typing import Literal, Protocol
 
 from innkeeper.core.nodes.model import Commitment
@@ -15,6 +16,10 @@ class ServerStore(Protocol):
         ...
 
     async def get(self, server_id: int) -> Server | None: ...
+
+    async def states(self, server_ids: Collection[int]) -> dict[int, State]:
+        """Return the states of those servers that there are, by id."""
+        ...
 
     async def all(self) -> list[Server]:
         """Return every server, deleted ones too, by id."""

@@ -29,7 +29,7 @@ from innkeeper.drivers.splicing.formats import (
 from innkeeper.drivers.splicing.texts import blank_before, line_number, line_start, newline_of, readable
 
 _BLANK = re.compile(r"[ \t\r\n]*+")
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_STRING = re.compile(r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"')
 _BARE = re.compile(r"[-+.\w]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _INDENT = re.compile(r"[\r\n]([ \t]+)")

@@ -31,14 +31,15 @@ from innkeeper.drivers.splicing.formats import (
 )
 from innkeeper.drivers.splicing.texts import line_end, line_number, newline_of
 
+# Groups are atomic, not possessive: before Python 3.11.5 those went wrong where a part can match in more than one way.
 _BLANK = re.compile(r"[ \t]*+")
-_VOID = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
+_VOID = re.compile(r"(?>(?:[ \t\r\n]++|#[^\n]*+)*)")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]++")
 _BARE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d[^\s,#\]}]*+|[^\s,#\]}=\[{\"']++")
 _STRING = re.compile(
-    r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
-    r"|'''(?:[^']++|'{1,2}(?!'))*+'{3,5}"
-    r'|"(?:[^"\\\n]++|\\.)*+"'
+    r'"""(?>(?:[^"\\]++|\\.|"{1,2}(?!"))*)"{3,5}'
+    r"|'''(?>(?:[^']++|'{1,2}(?!'))*)'{3,5}"
+    r'|"(?>(?:[^"\\\n]++|\\.)*)"'
     r"|'[^'\n]*+'",
     re.DOTALL,
 )

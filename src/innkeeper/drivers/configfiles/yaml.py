@@ -57,7 +57,7 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)\.[0-9]*)(?:[eE][-+][0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 # Plain text that nothing can take for anything else; a colon or number sign only amidst letters.
-_PLAIN = re.compile(r"[^\W\d](?:[\w./@+()%!;&$|^<>*?'-]|[ ](?=[\w./@+(%;&$!-])|[:#](?=[\w/]))*+")
+_PLAIN = re.compile(r"[^\W\d](?>(?:[\w./@+()%!;&$|^<>*?'-]|[ ](?=[\w./@+(%;&$!-])|[:#](?=[\w/]))*)")
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}|\d+[A-DF-Za-df-z]+|/[\w./-]*")
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

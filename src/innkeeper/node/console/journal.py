@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +88,7 @@ class JournalReader:
         return 1
 
     def read(self, after_seq: int, max_bytes: int = 1 << 20) -> list[Block]:
-        """Return the lines after number `after_seq`, oldest first: up to `max_bytes` of payload but at least one line.
+        """Return the lines after number `after_seq`, oldest first: up to `max_bytes` of records but at least one line.
 
         The first block starts with line `after_seq` + 1, or with the oldest line still kept where that is later.
         Empty means: nothing after that yet.
@@ -95,8 +96,9 @@ class JournalReader:
         blocks: list[Block] = []
         room = max_bytes
         for block in self._blocks(after_seq):
-            fitting = block.up_to(room) if room > 0 else None
-            if fitting is None or (blocks and len(fitting.payload) > room):
+            room -= HEADER.size  # a quiet game's lines are a block each, and short
+            fitting = block.up_to(max(room, 0))
+            if blocks and len(fitting.payload) > room:
                 break
             blocks.append(fitting)
             room -= len(fitting.payload)
@@ -105,16 +107,16 @@ class JournalReader:
         return blocks
 
     def tail(self, lines: int, max_bytes: int = 8 << 20) -> list[Block]:
-        """Return the last `lines` lines, of which the oldest are left out past `max_bytes`."""
+        """Return the last `lines` lines, of which the oldest blocks are left out past `max_bytes` of records."""
         after = max(self.next_seq - 1 - lines, 0)
-        kept: list[Block] = []
+        kept: deque[Block] = deque()
         size = 0
         for block in self._blocks(after):
             kept.append(block)
-            size += len(block.payload)
+            size += HEADER.size + len(block.payload)
             while size > max_bytes and len(kept) > 1:
-                size -= len(kept.pop(0).payload)
-        return kept
+                size -= HEADER.size + len(kept.popleft().payload)
+        return list(kept)
 
     def search(
         self,

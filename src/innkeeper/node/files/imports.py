@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from innkeeper.contracts.installer import InstallFailed, Source
+from innkeeper.contracts.installer import InstallFailed
 from innkeeper.node.files.jail import Jail
 
 
@@ -15,7 +15,7 @@ class ImportRoots:
         """`roots` are absolute; what they hold is read with the daemon's rights."""
         self._roots = sorted((Path(os.path.normpath(root)) for root in roots), key=lambda root: -len(root.parts))
 
-    def __call__(self, path: str) -> tuple[Source, str]:
+    def __call__(self, path: str) -> tuple[Jail, str]:
         """Give the root above the absolute `path`, as a jail, and the path in it; `InstallFailed` where none is."""
         if "\0" not in path and path.startswith("/") and ".." not in path.split("/"):
             for root in self._roots:

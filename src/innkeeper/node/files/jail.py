@@ -20,6 +20,7 @@ import os
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +55,17 @@ from innkeeper.node.files.upload import Upload, rename
 
 _COPY_CHUNK = 1 << 20
 _MODES = 0o777
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A located root, and the rules for what is done beneath it; see `Jail`."""
+
+    root: int
+    owner: tuple[int, int] | None
+    trusted: int
+    room: Room
+
 
 # Inside the class, `list` is the verb.
 Entries = list[Entry]
@@ -354,6 +366,12 @@ class Jail:
             return sweep(root)
 
     # Ways in
+
+    @contextmanager
+    def opened(self) -> Iterator[Opened]:
+        """Give the root as a descriptor, for those of the node who work on whole trees by descriptors alone."""
+        with translated(""), self._located((), follow=True) as root:
+            yield Opened(root, self._owner, self._trusted, self._room)
 
     @contextmanager
     def _located(self, parts: tuple[bytes, ...], *, follow: bool) -> Iterator[int]:

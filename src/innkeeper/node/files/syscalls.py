@@ -1,4 +1,4 @@
-"""The system calls that Python does not offer: openat2, renameat2 and sync_file_range, by ctypes.
+"""The system calls that Python does not offer: openat2, renameat2, sync_file_range and syncfs, by ctypes.
 
 All raise `OSError` as the functions of `os` do. This module knows nothing of jails.
 """
@@ -78,3 +78,10 @@ def write_behind(descriptor: int, length: int) -> None:
         code = ctypes.get_errno()
         if code not in (errno.ENOSYS, errno.EINVAL, errno.ESPIPE):
             raise OSError(code, os.strerror(code))
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Bring all that was written to the file system of this descriptor to the disk; raises `OSError`."""
+    if _libc.syncfs(ctypes.c_int(descriptor)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -6,7 +6,8 @@ is therefore left, never followed to where it went. This module knows nothing of
 """
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -30,6 +31,8 @@ class Visit:
     folder: list[str]
     directory: int
     item: os.DirEntry[str]
+    pruned: bool = False
+    """Set by whoever does not want to go into it."""
 
     def status(self) -> os.stat_result | None:
         """Give the `lstat`, or None where the name is gone."""
@@ -76,11 +79,14 @@ def _climb(child: int, identity: tuple[int, int]) -> int:
     return -1
 
 
-def visit(top: int, max_depth: int | None = None, *, hidden: bool = True) -> Iterator[Visit]:
+def visit(
+    top: int, max_depth: int | None = None, *, hidden: bool = True, missed: Callable[[list[str]], None] | None = None
+) -> Iterator[Visit]:
     """Give every name beneath the directory `top` (a located descriptor, left open), a folder before its content.
 
     Names directly in `top` have depth 1; nothing deeper than `max_depth` is met. What vanishes or may not be read is
     passed over; so, without `hidden`, are our own unfinished things. Raises `OSError` for `top` itself alone.
+    `missed` is told each folder that is there and was not gone into for all that, or not to its end.
     """
     chain = [_level(os.open(b".", _DIRECTORY, dir_fd=top))]
     names: list[str] = []
@@ -94,15 +100,19 @@ def visit(top: int, max_depth: int | None = None, *, hidden: bool = True) -> Ite
                     for item in scan:
                         if not hidden and is_hidden(item.name):
                             continue
-                        yield Visit(names, level.descriptor, item)
-                        if deeper and item.is_dir(follow_symlinks=False):
+                        place = Visit(names, level.descriptor, item)
+                        yield place
+                        if deeper and not place.pruned and item.is_dir(follow_symlinks=False):
                             level.children.append(item.name)
             if not level.children:
-                _leave(chain, names)
+                _leave(chain, names, missed)
                 continue
             name = level.children.pop()
             child = _enter(name, level.descriptor)
-            if child is not None:
+            if child is None:
+                if missed is not None and _is_there(name, level.descriptor):
+                    missed([*names, name])
+            else:
                 if len(chain) > _ANCHORS:
                     os.close(level.descriptor)
                     level.descriptor = -1
@@ -114,7 +124,15 @@ def visit(top: int, max_depth: int | None = None, *, hidden: bool = True) -> Ite
                 os.close(level.descriptor)
 
 
-def _leave(chain: list[_Level], names: list[str]) -> None:
+def _is_there(name: str, parent: int) -> bool:
+    """Whether it is still a folder."""
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _leave(chain: list[_Level], names: list[str], missed: Callable[[list[str]], None] | None) -> None:
     """Drop the finished level, and those above it that cannot be found again."""
     left = chain.pop()
     if names:
@@ -123,6 +141,8 @@ def _leave(chain: list[_Level], names: list[str]) -> None:
         chain[-1].descriptor = _climb(left.descriptor, chain[-1].identity)
     os.close(left.descriptor)
     while chain and chain[-1].descriptor < 0:
+        if missed is not None and chain[-1].children:
+            missed([*names])
         chain.pop()
         names.pop()
 

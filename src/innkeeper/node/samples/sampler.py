@@ -38,6 +38,8 @@ class Running(msgspec.Struct, frozen=True):
     uuid: UUID
     tree: Tree
     players: int
+    measure_disk_s: float = DISK_EVERY.total_seconds()
+    """How often its files are walked, about."""
 
 
 class Sampler:
@@ -58,7 +60,6 @@ class Sampler:
         publish: Callable[[Samples], Awaitable[None]],
         tick_ms: Callable[[UUID], float | None] = lambda _: None,
         interval: timedelta = TICK,
-        disk_interval: timedelta = DISK_EVERY,
     ) -> None:
         self._node = node
         self._clock = clock
@@ -68,13 +69,13 @@ class Sampler:
         self._tick_ms = tick_ms
         self._interval = interval
         self._least = min(LEAST, interval / 2).total_seconds()
-        self._disk_interval = disk_interval.total_seconds()
         self._table: ProcessTable[UUID] = ProcessTable()
         self._heaps: Heaps[UUID] = Heaps()
         self._ticking = asyncio.Lock()
         self._before: dict[UUID, tuple[int, float, float]] = {}
         self._disk: dict[UUID, int] = {}
-        self._disk_due: dict[UUID, float] = {}
+        self._disk_measured: dict[UUID, tuple[float, float]] = {}
+        """When the files of a server were walked, and by which factor its interval is stretched now."""
         self._disk_thread = ThreadPoolExecutor(1, "disk usage", initializer=_yield_to_everybody)
 
     def start(self, tasks: TaskSet) -> None:
@@ -134,10 +135,11 @@ class Sampler:
 
     async def measure_disks(self) -> None:
         """Walk the files of those running servers whose figure is too old, one after another."""
-        running = [one.uuid for one in self._running()]
-        self._disk_due = {uuid: due for uuid, due in self._disk_due.items() if uuid in set(running)}
-        for uuid in running:
-            if self._disk_due.get(uuid, 0.0) > self._clock.monotonic():
+        running = {one.uuid: one.measure_disk_s for one in self._running()}
+        self._disk_measured = {uuid: known for uuid, known in self._disk_measured.items() if uuid in running}
+        for uuid, interval in running.items():
+            known = self._disk_measured.get(uuid)
+            if known is not None and self._clock.monotonic() < known[0] + known[1] * interval:
                 continue
             try:
                 loop = asyncio.get_running_loop()
@@ -145,8 +147,7 @@ class Sampler:
             except Exception:
                 log.exception("samples.disk.failed", server=str(uuid))
             # Spread, so that servers started together are not walked together for ever.
-            wait = self._disk_interval * random.uniform(0.8, 1.2)  # noqa: S311
-            self._disk_due[uuid] = self._clock.monotonic() + wait
+            self._disk_measured[uuid] = (self._clock.monotonic(), random.uniform(0.8, 1.2))  # noqa: S311
 
     def forget(self, server: UUID) -> None:
         """Drop what is kept of a server that was removed."""

@@ -6,7 +6,7 @@ Knows nothing of how a thing is done.
 import msgspec
 
 from innkeeper.node.supervisor.events import Timer, Work
-from innkeeper.wire.messages import OrderReport
+from innkeeper.wire.messages import OrderReport, Restore
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -15,6 +15,13 @@ class Command(msgspec.Struct, frozen=True):
 
 class Install(Command, frozen=True):
     """Put the server's files in place, from the first step on. → InstallFinished | InstallFailed"""
+
+
+class RestoreFiles(Command, frozen=True):
+    """Put a backup in the place of the server's files, or go on with it. → RestoreBegun, then InstallFinished |
+    InstallFailed"""
+
+    restore: Restore
 
 
 class WaitForSlot(Command, frozen=True):

@@ -86,8 +86,16 @@ class Deeds:
             self.memory.last_run = run_id
 
     def _record_exit(self, code: int | None, signal: int | None, clean: bool, reason: str) -> None:
-        self.memory.last_exit = ExitReport(
-            run_id=self.memory.run_id or "", code=code, signal=signal, at_us=self._now_us, clean=clean, reason=reason
+        memory = self.memory
+        ended = next((run for run in memory.runs if run.run_id == memory.run_id), None)
+        memory.last_exit = ExitReport(
+            run_id=memory.run_id or "",
+            code=code,
+            signal=signal,
+            started_us=ended.started_us if ended is not None else memory.started_us,
+            at_us=self._now_us,
+            clean=clean,
+            reason=reason,
         )
 
     def _set(self, timer: on.Timer, seconds: float) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from innkeeper.wire.messages import CrashRule, DesiredServer, StopRule, Verb
+from innkeeper.wire.messages import CrashRule, DesiredServer, Restore, StopRule, Verb
 
 Timer = Literal["start", "stop", "kill", "backoff"]
 """What is waited for: the ready line, the end after a stop, the end after a kill, the next start after a crash."""
@@ -57,6 +57,7 @@ class OrderReceived(Event, frozen=True):
 
     id: UUID
     verb: Verb
+    restore: Restore | None = None
 
 
 class InstallProgressed(Event, frozen=True):
@@ -68,6 +69,10 @@ class InstallProgressed(Event, frozen=True):
 
 class InstallFinished(Event, frozen=True):
     """All files are in place."""
+
+
+class RestoreBegun(Event, frozen=True):
+    """From now on files are overwritten: until a restore has ended they are of two times."""
 
 
 class InstallFailed(Event, frozen=True):

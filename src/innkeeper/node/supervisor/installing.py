@@ -4,23 +4,33 @@ Knows the order of steps and the folders; how a step is done is its installer's 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from innkeeper.contracts.installer import FolderError, Installer, InstallFailed, Place, Report
 from innkeeper.kit.tasks import in_thread
 from innkeeper.node.files.jail import Jail
 from innkeeper.node.supervisor.place import ServerPlace
-from innkeeper.wire.messages import DesiredServer
+from innkeeper.wire.messages import DesiredServer, Restore
 
 REPORT_EVERY_S = 0.5
 
 Export = Callable[[str, str], None]
 MakePlace = Callable[[DesiredServer, Jail, Report, Export], Place]
 """Gives an installer all it may use, with the given ways to tell how far it is and to name values."""
+RestoreFiles = Callable[
+    [Restore, Callable[[], Awaitable[None]], Callable[[str | None, float | None], None]], Awaitable[None]
+]
+"""Puts a backup in the place of the server's files, and goes on with it when called again. It awaits the first
+function before anything is overwritten, tells the second how far it is, and raises InstallBroken."""
 
 
 class InstallBroken(Exception):
-    """The installation ended without success; the message says why."""
+    """The installation, or the restore, ended without success; the message says why."""
+
+
+async def no_backups(*_: object) -> None:
+    """Restore nothing: there are no backups here. Raises InstallBroken."""
+    raise InstallBroken("there are no backups here")
 
 
 async def install(

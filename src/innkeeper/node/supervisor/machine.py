@@ -21,25 +21,26 @@ so that it goes on after a crash of the node as if nothing had been.
                                            too many in the window: stays there until a start is ordered
 
 An order that cannot be carried out yet waits, with a reason; a newer one replaces it. A kill never waits.
+
+A restore is an installation of another kind: a game that runs is stopped for it and started again behind it. What it
+has begun to overwrite cannot be started before a restore has come to its end.
 """
 
 from collections.abc import Callable
-from uuid import UUID
 
 from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
-from innkeeper.node.supervisor.deeds import Deeds
+from innkeeper.node.supervisor.filling import SUSPENDED, Filling
 from innkeeper.node.supervisor.memory import Memory, OrderMemory
 from innkeeper.wire.messages import Phase, Verb
 
 IDLE: frozenset[Phase] = frozenset({"created", "stopped", "crashed"})
 ENDING: frozenset[Phase] = frozenset({"stopping", "saving", "restarting"})
 
-SUSPENDED = "the server is suspended"
 QUEUED = "waits for its turn to start"
 
 
-class Machine(Deeds):
+class Machine(Filling):
     """Decides for one server. `memory` is its state, owned by it and only read by others."""
 
     def __init__(self, rules: on.Rules, memory: Memory | None = None) -> None:
@@ -50,6 +51,7 @@ class Machine(Deeds):
             "stop": self._stop,
             "restart": self._restart,
             "kill": self._kill,
+            "restore": self._restore,
         }
 
     def receive(self, event: on.Event, at_us: int) -> list[do.Command]:
@@ -65,21 +67,20 @@ class Machine(Deeds):
     def _take(self, event: on.Event) -> None:
         memory = self.memory
         match event:
-            case on.OrderReceived(id, verb):
-                self._ordered(id, verb)
+            case on.OrderReceived(id, verb, restore):
+                self._ordered(OrderMemory(id, verb, restore=restore))
             case on.DesiredChanged(rules):
                 self.rules = rules
                 if rules.suspended:
                     self._suspended()
             case on.InstallProgressed(step, fraction) if memory.phase == "installing":
                 self._step(step, fraction)
+            case on.RestoreBegun() if memory.phase == "installing":
+                memory.half_restored = True
             case on.InstallFinished() if memory.phase == "installing":
-                memory.installed = True
-                self._rest("stopped")
-                self._done("installed")
+                self._installed()
             case on.InstallFailed(reason) if memory.phase == "installing":
-                self._rest("stopped" if memory.installed else "created", f"the installation failed: {reason}")
-                self._failed(reason)
+                self._install_failed(reason)
             case on.SlotGranted() if memory.phase == "preparing" and memory.queued:
                 memory.queued = False
                 self._prepare()
@@ -190,6 +191,9 @@ class Machine(Deeds):
         memory = self.memory
         again = memory.then_start
         self._step(told)
+        if memory.order is not None and memory.order.verb == "restore":
+            self._begin_restore(memory.order)
+            return
         if again and not self.rules.suspended:
             self._prepare()
             return
@@ -241,7 +245,7 @@ class Machine(Deeds):
         if memory.phase not in ("starting", "running", *ENDING):
             # It lives although we remember otherwise: what is, is right.
             self._give_up_work()
-            if memory.order is not None and memory.order.verb == "install":
+            if memory.order is not None and memory.order.verb in ("install", "restore"):
                 self._failed("the server was found running")
             self._rest("starting")
         elif memory.phase == "running" and memory.run_id != found.run_id:
@@ -277,7 +281,7 @@ class Machine(Deeds):
             self._ended(None, None, "ended while the node was away")
         elif memory.phase == "installing":
             self._step("begun again after a restart of the node")
-            self._out.append(do.Install())
+            self._out.append(self._work_of(memory.order))
         elif memory.phase == "preparing":
             self._out.append(do.WaitForSlot() if memory.queued else do.Prepare())
         elif memory.phase == "starting" or memory.phase in ENDING:
@@ -297,6 +301,9 @@ class Machine(Deeds):
         memory.queued = False
         if memory.phase == "installing":
             self._nothing_found()
+            return
+        if memory.phase in ENDING and memory.order is not None and memory.order.verb == "restore":
+            self._begin_restore(memory.order)
             return
         if memory.phase in ENDING:
             start = memory.then_start or start
@@ -323,8 +330,9 @@ class Machine(Deeds):
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
-    def _ordered(self, id: UUID, verb: Verb) -> None:
+    def _ordered(self, order: OrderMemory) -> None:
         memory = self.memory
+        id, verb = order.id, order.verb
         for report in memory.finished:
             if report.id == id:
                 self._out.append(do.FinishOrder(report))
@@ -334,7 +342,6 @@ class Machine(Deeds):
         if memory.waiting is not None:
             replaced, memory.waiting = memory.waiting, None
             self._finish(replaced, f"superseded by a newer order: {verb}")
-        order = OrderMemory(id, verb)
         if self._obstacle(verb) is not None:
             memory.waiting = order
         else:
@@ -355,9 +362,11 @@ class Machine(Deeds):
         if verb == "kill":
             return None
         if memory.phase == "installing":
-            return None if verb == "stop" else "waits until the installation is finished"
+            return None if verb == "stop" else f"waits until the {self._filling} is finished"
         if memory.phase in IDLE:
             return None
+        if verb == "restore":
+            return "waits until the server has stopped" if memory.phase in ENDING else None
         if verb == "install":
             return "waits until the server is stopped"
         if memory.phase in ENDING:
@@ -388,12 +397,6 @@ class Machine(Deeds):
             elif memory.phase in IDLE or memory.queued:
                 self._prepare()
 
-    def _missing_files(self) -> str | None:
-        memory = self.memory
-        if memory.installed or not self.rules.needs_install:
-            return None
-        return f"it is not installed: {memory.reason}" if memory.reason else "it is not installed"
-
     def _restart(self, order: OrderMemory) -> None:
         memory = self.memory
         if memory.phase not in ("starting", "running") or self.rules.suspended:
@@ -407,6 +410,8 @@ class Machine(Deeds):
     def _stop(self, order: OrderMemory) -> None:
         memory = self.memory
         if memory.phase == "installing":
+            if memory.order is not None:
+                memory.order.start_after = False
             order.steps.append("nothing was running")
             self._finish(order)
         elif memory.phase in IDLE:
@@ -434,12 +439,12 @@ class Machine(Deeds):
         self._finish(order)
 
     def _kill(self, order: OrderMemory) -> None:
-        memory = self.memory
+        memory, what = self.memory, self._filling
         self._failed("killed on request")
         if memory.phase == "installing":
             self._give_up_work()
-            self._rest("stopped" if memory.installed else "created", "the installation was cut short")
-            order.steps.append("cut the installation short")
+            self._rest("stopped" if memory.installed else "created", f"the {what} was cut short")
+            order.steps.append(f"cut the {what} short")
             self._finish(order)
         elif memory.process == "none":
             self._give_up_work()

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.node.supervisor.events import Timer
-from innkeeper.wire.messages import ExitReport, OrderReport, Phase, RunReport, Verb
+from innkeeper.wire.messages import ExitReport, OrderReport, Phase, Restore, RunReport, Verb
 
 FINISHED_KEPT = 16
 
@@ -22,6 +22,10 @@ class OrderMemory(msgspec.Struct):
     reason: str | None = None
     steps: list[str] = []
     fraction: float | None = None
+    restore: Restore | None = None
+    """What is restored, by the verb of that name."""
+    start_after: bool = False
+    """Of a restore: the game was stopped for it, and is started again."""
 
     def report(self, state: Literal["waiting", "running", "done", "failed"], reason: str | None = None) -> OrderReport:
         """Return how the order stands, for people."""
@@ -36,6 +40,8 @@ class Memory(msgspec.Struct):
     phase: Phase = "created"
     reason: str | None = None
     installed: bool = False
+    half_restored: bool = False
+    """A restore has begun to overwrite files, and none has come to its end since: it cannot be started so."""
     order: OrderMemory | None = None
     """What is being done."""
     waiting: OrderMemory | None = None

@@ -34,7 +34,7 @@ from innkeeper.node.limits.storage import Storage
 from innkeeper.node.supervisor import commands as do
 from innkeeper.node.supervisor import events as on
 from innkeeper.node.supervisor.access import ManagementAccess, choose_access
-from innkeeper.node.supervisor.installing import InstallBroken, MakePlace, install
+from innkeeper.node.supervisor.installing import InstallBroken, MakePlace, RestoreFiles, install, no_backups
 from innkeeper.node.supervisor.keeping import Keeping
 from innkeeper.node.supervisor.lines import BadLine, encode_line
 from innkeeper.node.supervisor.listening import Listener
@@ -48,7 +48,7 @@ from innkeeper.node.supervisor.probing import probe
 from innkeeper.node.supervisor.saving import Saving
 from innkeeper.node.supervisor.turns import Slots
 from innkeeper.node.supervisor.works import Timers, Works
-from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, Patterns
+from innkeeper.wire.messages import Block, DesiredServer, ObservedServer, OnlinePlayer, Patterns, Restore
 
 __all__ = ["BadLine", "ServerRunner", "Slots"]
 
@@ -81,6 +81,7 @@ class ServerRunner:
         seen_alive: Callable[[str], int | None] = lambda _: None,
         choose_java: ChooseJava = no_java,
         storage: Storage | None = None,
+        restore_files: RestoreFiles = no_backups,
     ) -> None:
         """`seen_alive` tells when a run was noted to be alive, in µs since 1970, where that was while it ran."""
         self.uuid = uuid
@@ -91,6 +92,7 @@ class ServerRunner:
         self._make_place = make_place
         self._write_config = write_config
         self._choose_java = choose_java
+        self._restore_files = restore_files
         self._storage = storage or Storage(Jail(place.files).usage)
         self._clock = clock
         self._slots = slots
@@ -167,7 +169,7 @@ class ServerRunner:
                 self._use(desired)
                 news.append(on.DesiredChanged(on.Rules.of(desired)))
             if desired.order is not None:
-                news.append(on.OrderReceived(desired.order.id, desired.order.verb))
+                news.append(on.OrderReceived(desired.order.id, desired.order.verb, desired.order.restore))
             self._happened(*news)
 
     def restore_at_next_start(self) -> None:
@@ -257,6 +259,8 @@ class ServerRunner:
         match command:
             case do.Install():
                 self._works.start("install", self._install, on.InstallFailed)
+            case do.RestoreFiles(restore):
+                self._works.start("install", partial(self._restore, restore), on.InstallFailed)
             case do.WaitForSlot():
                 self._works.start("slot", self._wait_for_slot)
             case do.Prepare():
@@ -302,7 +306,22 @@ class ServerRunner:
             self._kept.exports = exports
             self._happened(on.InstallFinished())
 
+    async def _restore(self, restore: Restore) -> None:
+        async def begun() -> None:
+            self._happened(on.RestoreBegun())
+            await self._saving.make_durable()
+
+        try:
+            await self._restore_files(
+                restore, begun, lambda step, fraction: self._happened(on.InstallProgressed(step, fraction))
+            )
+        except InstallBroken as error:
+            self._happened(on.InstallFailed(str(error)))
+        else:
+            self._happened(on.InstallFinished())
+
     async def _wait_for_slot(self) -> None:
+        await asyncio.sleep(self._wanted().autostart_delay_s)
         await self._slots.acquire(self._wanted().number)
         self._happened(on.SlotGranted())
 

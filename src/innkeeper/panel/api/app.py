@@ -14,19 +14,24 @@ from innkeeper.panel.api.handshake import note_fault
 from innkeeper.panel.api.reference import reference_routes
 from innkeeper.panel.api.routes import (
     accounts,
+    backup_stores,
+    backups,
     billing,
     configs,
     console,
     deleted,
     files,
+    house,
     insights,
     installation,
     management,
     players,
     roles,
+    schedules,
     selling,
     servers,
     sessions,
+    webhooks,
 )
 from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.api.streams import MAX_STREAMS, Streams
@@ -46,11 +51,16 @@ _NOUNS: Any = (
     console,
     players,
     files,
+    backups,
+    backup_stores,
     configs,
+    schedules,
     insights,
     management,
     billing,
     selling,
+    house,
+    webhooks,
     installation,
 )
 HANDLERS: list[ControllerRouterHandler] = [handler for noun in _NOUNS for handler in noun.HANDLERS]

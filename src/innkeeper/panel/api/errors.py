@@ -23,7 +23,7 @@ from litestar.exceptions import (
 from litestar.response import Response
 from litestar.types import ExceptionHandlersMap
 
-from innkeeper.core.accounts.errors import TooManySignIns
+from innkeeper.core.accounts.errors import TooManyAttempts
 from innkeeper.core.errors import (
     Conflict,
     CoreError,
@@ -37,6 +37,7 @@ from innkeeper.core.errors import (
     snake,
 )
 from innkeeper.core.files.errors import FileIsTooLarge, NoSpaceLeft
+from innkeeper.core.webhooks.errors import TooManyTests
 from innkeeper.kit.log import get_logger
 from innkeeper.kit.pages import BadCursor
 from innkeeper.panel.http.bodies import BodyIsInvalid, BodyIsTooLarge
@@ -67,9 +68,10 @@ STATUSES: dict[type[CoreError], int] = {
     BodyIsInvalid: 400,
     Conflict: 409,
     Exhausted: 409,
-    TooManySignIns: 429,
+    TooManyAttempts: 429,
     TooManyCommands: 429,
     TooManyRequests: 429,
+    TooManyTests: 429,
     BodyIsTooLarge: 413,
     FileIsTooLarge: 413,
     NoSpaceLeft: 507,

@@ -5,14 +5,20 @@ numbers without end).
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
-from innkeeper.core.servers.model import CrashPolicy, Limits, ServerChanges, ServerDraft
+from innkeeper.core.webhooks.model import (
+    DEFAULT_BODY,
+    DEFAULT_BOT,
+    DEFAULT_COLOUR,
+    WebhookChanges,
+    WebhookDraft,
+)
 from innkeeper.kit.pages import MAX_PAGE
 from innkeeper.panel.http.bodies import BodyIsInvalid
 
@@ -27,6 +33,7 @@ Path = Annotated[str, Meta(max_length=4096)]
 Password = Annotated[str, Meta(max_length=1000)]
 Permissions = Annotated[list[Line], Meta(max_length=200)]
 Whole = Annotated[int, Meta(ge=0, le=1 << 30)]
+Allowances = Annotated[dict[Line, Whole], Meta(max_length=20)]
 
 Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=500, description="Where the last page ended.")]
 Currency = Annotated[
@@ -34,6 +41,7 @@ Currency = Annotated[
     QueryParameter(name="currency", pattern="^[A-Z]{3}$", description="Its wallet; else that for credits."),
 ]
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many at most.")]
+OfAccount = Annotated[UUID | None, QueryParameter(name="account", description="Whose; else one's own.")]
 Wait = Annotated[
     float | None,
     QueryParameter(name="wait", ge=0, le=MAX_WAIT_S, description="Seconds to wait for the operation's end."),
@@ -60,6 +68,28 @@ class SignIn(msgspec.Struct, frozen=True):
 
     username: Annotated[str, Meta(max_length=200)]
     password: Password
+    code: Annotated[str, Meta(max_length=100)] | None = None
+    """A one-time or a recovery code, for an account with a second factor."""
+
+
+class ConfirmSecondFactor(msgspec.Struct, frozen=True):
+    """Proof that a device has the secret."""
+
+    code: Annotated[str, Meta(max_length=100)]
+
+
+class DisableSecondFactor(msgspec.Struct, frozen=True):
+    """Proof that it is oneself who turns the second factor off."""
+
+    password: Password
+
+
+class RenewRecoveryCodes(msgspec.Struct, frozen=True):
+    """Proof that it is oneself who asks for new recovery codes: a code, or else the password."""
+
+    password: Password = ""
+    code: Annotated[str, Meta(max_length=100)] | None = None
+    """A one-time or a recovery code; it is used up."""
 
 
 class CreateAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +109,18 @@ class CreateAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The referral token of the account that brought this one."""
     most_servers: Whole | None = None
     """How many servers it may own; null: as many as the house allows."""
+    disabled: bool = False
+    permissions: Permissions = []
+    """Product permissions that it has of itself, beside those of its roles."""
+    limits: Allowances = {}
+    """How many servers it may own (`servers.create`), and how many accounts (`accounts.write`) and roles
+    (`roles.write`) make."""
+    manager: UUID | None = None
+    """The account that looks after it."""
+    language: Line = ""
+    """As in `en_EN`; empty: the house's."""
+    theme: Line = ""
+    hints: bool = True
 
 
 class ChangeAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +140,19 @@ class ChangeAccount(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool | None = None
     most_servers: Whole | UnsetType | None = UNSET
     """How many servers it may own; null: as many as the house allows. Nobody says that for themselves."""
+    username: Line | None = None
+    """Needs `accounts.write`, for one's own, too."""
+    permissions: Permissions | None = None
+    """Product permissions that it has of itself, in place of those before."""
+    limits: Allowances | None = None
+    """In place of those before: how many servers it may own (`servers.create`), and how many accounts
+    (`accounts.write`) and roles (`roles.write`) make."""
+    manager: UUID | UnsetType | None = UNSET
+    """The account that looks after it; null: none."""
+    language: Line | None = None
+    """As in `en_EN`; empty: the house's."""
+    theme: Line | None = None
+    hints: bool | None = None
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,16 +164,28 @@ class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
     networks: Annotated[list[Line], Meta(max_length=50)] = []
     """Addresses or networks it may be used from; none: from anywhere."""
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    account: UUID | None = None
+    """Whose key, if not one's own: of an account that may do no more than oneself."""
+
+
+class RoleServer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a role gives on one server."""
+
+    server: UUID
+    permissions: Permissions
 
 
 class CreateRole(msgspec.Struct, frozen=True, kw_only=True):
     """A role to be made."""
 
     name: Line
-    permissions: Permissions
+    permissions: Permissions = []
+    """Product permissions; and with `all_servers` those that it gives on every server."""
     all_servers: bool = False
-    servers: Annotated[list[UUID], Meta(max_length=1000)] = []
+    servers: Annotated[list[RoleServer], Meta(max_length=1000)] = []
     members: Annotated[list[UUID], Meta(max_length=1000)] = []
+    manager: UUID | None = None
+    """The account that looks after it, within what it holds itself."""
 
 
 class ChangeRole(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,120 +194,15 @@ class ChangeRole(msgspec.Struct, frozen=True, kw_only=True):
     name: Line | UnsetType = UNSET
     permissions: Permissions | UnsetType = UNSET
     all_servers: bool | UnsetType = UNSET
-    servers: Annotated[list[UUID], Meta(max_length=1000)] | UnsetType = UNSET
+    servers: Annotated[list[RoleServer], Meta(max_length=1000)] | UnsetType = UNSET
     members: Annotated[list[UUID], Meta(max_length=1000)] | UnsetType = UNSET
+    manager: UUID | UnsetType | None = UNSET
 
 
 class PutGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What an account shall be permitted."""
 
     permissions: Permissions
-
-
-class LimitsBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server may use; null: not limited."""
-
-    memory_mib: Whole | None = None
-    cpu_percent: Whole | None = None
-    """100 is one core."""
-    disk_mib: Whole | None = None
-
-    def limits(self) -> Limits:
-        """Return the same as core's."""
-        return Limits(memory_mib=self.memory_mib, cpu_percent=self.cpu_percent, disk_mib=self.disk_mib)
-
-
-class CrashBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a crashed server is started again, and after how many crashes within ten minutes no more."""
-
-    restart: bool = True
-    limit: Annotated[int, Meta(ge=1, le=100)] = 5
-
-    def policy(self) -> CrashPolicy:
-        """Return the same as core's."""
-        return CrashPolicy(restart=self.restart, limit=self.limit)
-
-
-class CreateServer(msgspec.Struct, frozen=True, kw_only=True):
-    """A server to be made; what is left out is the package's or the house's choice."""
-
-    name: Line
-    package: Line
-    runtime: Line | None = None
-    version: Line | None = None
-    description: Text = ""
-    properties: dict[str, Any] = {}
-    address: Host | None = None
-    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    limits: LimitsBody = LimitsBody()
-    crash: CrashBody = CrashBody()
-    autostart: bool = True
-    idle_stop_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
-    """Stop it after so long without players; null: never."""
-    node: UUID | None = None
-    region: Line | None = None
-    """Null: any that is offered."""
-    plan: Line | None = None
-    """Its resources are those of the plan; `limits` must then be left out."""
-    billing_type: Literal["hourly", "monthly"] = "hourly"
-    """How its plan is paid for."""
-    addons: Annotated[dict[str, Line | None], Meta(max_length=50)] = {}
-    """Further runtimes by name, each with a version or alias; null: its default."""
-    owner: UUID | None = None
-    start: bool = False
-    """Start it once it is installed."""
-
-    def draft(self) -> ServerDraft:
-        """Return the same as core's."""
-        return ServerDraft(
-            name=self.name,
-            package=self.package,
-            runtime=self.runtime,
-            version=self.version,
-            description=self.description,
-            properties=self.properties,
-            address=self.address,
-            port=self.port,
-            limits=self.limits.limits(),
-            crash=self.crash.policy(),
-            autostart=self.autostart,
-            idle_stop_minutes=self.idle_stop_minutes,
-            node=self.node,
-            region=self.region,
-            plan=self.plan,
-            billing_type=self.billing_type,
-            addons=self.addons,
-            owner=self.owner,
-            start=self.start,
-        )
-
-
-class ChangeServer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be changed of a server; what is left out stays."""
-
-    name: Line | UnsetType = UNSET
-    description: Text | UnsetType = UNSET
-    properties: dict[str, Any] | UnsetType = UNSET
-    """Only the named properties change."""
-    port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
-    limits: LimitsBody | UnsetType = UNSET
-    crash: CrashBody | UnsetType = UNSET
-    autostart: bool | UnsetType = UNSET
-    idle_stop_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
-    """Stop it after so long without players; null: never."""
-
-    def changes(self) -> ServerChanges:
-        """Return the same as core's."""
-        return ServerChanges(
-            name=self.name,
-            description=self.description,
-            properties=self.properties,
-            port=self.port,
-            limits=UNSET if isinstance(self.limits, UnsetType) else self.limits.limits(),
-            crash=UNSET if isinstance(self.crash, UnsetType) else self.crash.policy(),
-            autostart=self.autostart,
-            idle_stop_minutes=self.idle_stop_minutes,
-        )
 
 
 class Suspend(msgspec.Struct, frozen=True, kw_only=True):
@@ -363,3 +325,65 @@ class ChangeNode(msgspec.Struct, frozen=True, kw_only=True):
     """Promised to its servers at most; null: what its host has, to those with a plan."""
     disk_mib: Whole | UnsetType | None = UNSET
     most_servers: Whole | UnsetType | None = UNSET
+
+
+Template = Annotated[str, Meta(max_length=4000, pattern=_TEXT)]
+WebhookUrl = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Triggers = Annotated[list[Line], Meta(max_length=50)]
+
+
+class CreateWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook to be made."""
+
+    name: Line
+    kind: Line
+    """discord, slack, teams, mattermost, or json: a signed document for programs."""
+    url: WebhookUrl
+    triggers: Triggers
+    """Kinds of happenings that it is told of."""
+    bot_name: Line = DEFAULT_BOT
+    """Who the message is from, where the place shows that."""
+    body: Template = DEFAULT_BODY
+    """A Jinja2 template of the message's text."""
+    colour: Line = DEFAULT_COLOUR
+    """As `#rrggbb`."""
+    enabled: bool = True
+
+    def draft(self) -> WebhookDraft:
+        """Return the same as core's."""
+        return WebhookDraft(
+            name=self.name,
+            kind=self.kind,
+            url=self.url,
+            triggers=frozenset(self.triggers),
+            bot_name=self.bot_name,
+            body=self.body,
+            colour=self.colour,
+            enabled=self.enabled,
+        )
+
+
+class ChangeWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed of a webhook; what is left out stays."""
+
+    name: Line | UnsetType = UNSET
+    kind: Line | UnsetType = UNSET
+    url: WebhookUrl | UnsetType = UNSET
+    triggers: Triggers | UnsetType = UNSET
+    bot_name: Line | UnsetType = UNSET
+    body: Template | UnsetType = UNSET
+    colour: Line | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+    def changes(self) -> WebhookChanges:
+        """Return the same as core's."""
+        return WebhookChanges(
+            name=self.name,
+            kind=self.kind,
+            url=self.url,
+            triggers=UNSET if isinstance(self.triggers, UnsetType) else frozenset(self.triggers),
+            bot_name=self.bot_name,
+            body=self.body,
+            colour=self.colour,
+            enabled=self.enabled,
+        )

@@ -78,7 +78,8 @@ Keep game servers: install, run, watch, share.
 
 **Console stream.** `GET /servers/{server}/console/stream` is a WebSocket. Send the key in the handshake's
 `Authorization` header, or a ticket (`POST /servers/{server}/console/tickets`) as `?ticket=`. `?resume_from=` continues
-after a line's number, `?tail=` (100) begins with so many of the last lines. Frames are JSON texts:
+after a line's number, `?tail=` begins with so many of the last lines (else as many as the house is set to). Frames
+are JSON texts:
 
 | from the server | when |
 | --- | --- |
@@ -109,6 +110,7 @@ _TAGS = (
     "operations",
     "console",
     "players",
+    "webhooks",
     "metrics",
     "management",
     "activity",

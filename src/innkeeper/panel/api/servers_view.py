@@ -100,6 +100,7 @@ class ServerViews:
             limits=server.limits,
             crash=server.crash,
             autostart=server.autostart,
+            handling=server.handling,
             idle_stop_minutes=server.idle_stop_minutes,
             keep_until=server.keep_until,
             paid_by=account_ref(product, server.paid_by),

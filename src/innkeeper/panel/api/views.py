@@ -18,7 +18,7 @@ from innkeeper.core.nodes.model import Commitment, Node, NodeFacts
 from innkeeper.core.operations.model import Operation, OperationState, Verb
 from innkeeper.core.servers.errors import NoSuchServer
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import CrashPolicy, LastExit, Limits, OnlinePlayer, PropertyValue, Usage
+from innkeeper.core.servers.model import CrashPolicy, Handling, LastExit, Limits, OnlinePlayer, PropertyValue, Usage
 from innkeeper.panel.product import Product
 
 T = TypeVar("T")
@@ -64,7 +64,53 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """What others name to say that this account brought them."""
     most_servers: int | None
     """How many servers it may own; null: as many as the house allows, and a superuser any number."""
+    permissions: list[str]
+    """Product permissions that it has of itself, beside those of its roles."""
+    limits: dict[str, int]
+    """How many servers it may own (`servers.create`), how many accounts (`accounts.write`) and roles (`roles.write`)
+    make; one that is left out is not limited, but servers are as the house allows."""
+    manager: AccountRef | None
+    """The account that looks after it."""
+    language: str
+    """As in `en_EN`; empty: the house's."""
+    theme: str
+    hints: bool
+    second_factor: bool
+    """Signing in takes a one-time code, too."""
+    last_login_at: datetime | None
+    last_address: str | None
+    """From where it last signed in by password."""
     created_at: datetime
+    changed_at: datetime | None
+
+
+class UsedView(msgspec.Struct, frozen=True):
+    """How much an account used of what is limited."""
+
+    limits: dict[str, int]
+    used: dict[str, int]
+
+
+class SecondFactorView(msgspec.Struct, frozen=True):
+    """How one's own account is proven a second time."""
+
+    on: bool
+    recovery_codes_left: int
+
+
+class NewSecondFactorView(msgspec.Struct, frozen=True):
+    """What a device is told, once; nothing is asked for until its first code confirms it."""
+
+    uri: str
+    """To be shown as a picture."""
+    secret: str
+    """To be typed where no picture can be read."""
+
+
+class RecoveryCodesView(msgspec.Struct, frozen=True):
+    """Each lets one sign in once without the device; they are told this once."""
+
+    recovery_codes: list[str]
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,15 +153,27 @@ class MeView(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
 
 
+class RoleServerView(msgspec.Struct, frozen=True):
+    """What a role gives on one server."""
+
+    server: UUID
+    permissions: list[str]
+
+
 class RoleView(msgspec.Struct, frozen=True, kw_only=True):
     """Permissions by name, given to accounts."""
 
     id: UUID
     name: str
     permissions: list[str]
+    """Product permissions; and with `all_servers` those that it gives on every server."""
     all_servers: bool
-    servers: list[UUID]
+    servers: list[RoleServerView]
     members: list[UUID]
+    manager: AccountRef | None
+    """The account that looks after it."""
+    created_at: datetime
+    changed_at: datetime | None
 
 
 class GrantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +219,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     crash: CrashPolicy
     autostart: bool
+    handling: Handling
     idle_stop_minutes: int | None
     """It is stopped after so long without players; null: never."""
     keep_until: datetime | None
@@ -319,7 +378,7 @@ class PermissionsView(msgspec.Struct, frozen=True):
 EntryView = FileEntry
 
 
-def account(item: Account) -> AccountView:
+def account(product: Product, item: Account) -> AccountView:
     """Return an account as it is shown to itself and its administrators."""
     return AccountView(
         id=item.uuid,
@@ -334,7 +393,17 @@ def account(item: Account) -> AccountView:
         currency=item.currency,
         referral_token=item.referral_token,
         most_servers=item.most_servers,
+        permissions=sorted(item.permissions),
+        limits=item.limits,
+        manager=account_ref(product, item.manager_id),
+        language=item.language,
+        theme=item.theme,
+        hints=item.hints,
+        second_factor=item.second_factor,
+        last_login_at=item.last_login_at,
+        last_address=item.last_address,
         created_at=item.created_at,
+        changed_at=item.changed_at,
     )
 
 
@@ -365,8 +434,15 @@ def role(product: Product, item: Role) -> RoleView:
         name=item.name,
         permissions=sorted(item.permissions),
         all_servers=item.all_servers,
-        servers=[uuid for server in sorted(item.servers) if (uuid := server_uuid(product, server)) is not None],
+        servers=[
+            RoleServerView(uuid, sorted(permissions))
+            for server, permissions in sorted(item.servers.items())
+            if (uuid := server_uuid(product, server)) is not None
+        ],
         members=[accounts[member].uuid for member in sorted(item.members) if member in accounts],
+        manager=account_ref(product, item.manager_id),
+        created_at=item.created_at,
+        changed_at=item.changed_at,
     )
 
 

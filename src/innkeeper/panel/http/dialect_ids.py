@@ -26,7 +26,7 @@ class DialectIds:
             "exaroton": self.exaroton(server),
             "serverflex": self.serverflex(server),
             "pterodactyl": str(self.pterodactyl(server)),
-            "crafty": self.crafty(server),
+            "crafty": str(self.crafty(server)),
             "mccoal": self.mccoal(server),
         }
 
@@ -59,14 +59,15 @@ class DialectIds:
         return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
     @staticmethod
-    def crafty(server: Server) -> str:
-        """Return the UUID in its usual form (ref: Crafty 4.2 and later)."""
-        return str(server.uuid)
+    def crafty(server: Server) -> int:
+        """Return the row's own integer (ref: Crafty up to 4.2)."""
+        return server.id
 
     @staticmethod
-    def from_crafty(text: str) -> UUID | None:
-        """Return the UUID, None when it is none."""
-        return _uuid(text)
+    def from_crafty(text: str) -> int | UUID | None:
+        """Return the row or the UUID, by which later versions of Crafty name a server; None when it is neither."""
+        found = DialectIds.from_pterodactyl(text)
+        return found if found is not None else _uuid(text)
 
     @staticmethod
     def mccoal(server: Server) -> str:

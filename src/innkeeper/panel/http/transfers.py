@@ -6,6 +6,7 @@ Knows no route and no envelope; what a file is about is core's.
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request
 
@@ -19,17 +20,22 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default
 """Headers with which no browser takes what a user uploaded for a page of ours."""
 
 
+def attached(name: str) -> dict[str, str]:
+    """Return the headers of a reply that is to be kept as a file of that name, and never shown as a page."""
+    return SAFE | {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
 class FileBecameShorter(RuntimeError):
     """A file that is being sent became shorter meanwhile: the length that was promised cannot be kept."""
 
 
 class Body:
-    """What a request brings, read as it comes; raises FileIsTooLarge where it says that it is."""
+    """What a request brings, read as it comes; raises FileIsTooLarge where it says that it is more than `most`."""
 
-    def __init__(self, request: Request[Any, Any, Any]) -> None:
+    def __init__(self, request: Request[Any, Any, Any], most: int = MAX_FILE) -> None:
         promised = request.headers.get("content-length", "")
-        if promised.isascii() and promised.isdigit() and int(promised[:20]) > MAX_FILE:
-            raise FileIsTooLarge(limit_bytes=MAX_FILE)
+        if promised.isascii() and promised.isdigit() and int(promised[:20]) > most:
+            raise FileIsTooLarge(limit_bytes=most)
         self._request = request
         self.begun = False
         """Whether any of it was asked for: it cannot be had twice."""

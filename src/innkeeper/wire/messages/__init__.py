@@ -34,6 +34,21 @@ from innkeeper.wire.messages.asks import (
     SearchConsole,
     SendLine,
 )
+from innkeeper.wire.messages.backups import (
+    BeginDownload,
+    DiscardBackup,
+    DownloadBegun,
+    DownloadPart,
+    EndDownload,
+    Form,
+    ListBackup,
+    ReadDownload,
+    ReadStore,
+    StoreDeed,
+    StoreReport,
+    StoreRun,
+    TendStore,
+)
 from innkeeper.wire.messages.base import Message
 from innkeeper.wire.messages.belonging import Acknowledged, Enrol, Enrolled, Hello, NodeFacts, PanelNote, Welcome
 from innkeeper.wire.messages.desired import (
@@ -59,23 +74,30 @@ from innkeeper.wire.messages.files import (
     FinishUpload,
     Folder,
     FoldersListed,
+    ImportEntry,
+    ImportsListed,
     ListedPlayer,
     ListFiles,
     ListFolders,
+    ListImports,
     MakeDirectory,
     PlayerListed,
     ReadConfig,
     ReadFile,
     RenameFile,
     StatFile,
+    UnpackFile,
     UploadBegun,
     UploadPart,
     WriteConfig,
 )
+from innkeeper.wire.messages.jobs import Job, JobReport, JobResult, JobVerb, QuietRule, Restore
 from innkeeper.wire.messages.observed import (
     Block,
     ConsoleBlocks,
+    DiskSample,
     ExitReport,
+    HostSample,
     ManagementNote,
     ObservedServer,
     OnlinePlayer,
@@ -115,13 +137,22 @@ Ask = (
     | MakeDirectory
     | DeleteFile
     | RenameFile
+    | UnpackFile
     | WriteConfig
     | BeginArchive
     | Attend
     | CallManagement
     | ListFolders
+    | ListImports
     | ReadConfig
     | EditPlayerList
+    | ListBackup
+    | BeginDownload
+    | ReadDownload
+    | EndDownload
+    | ReadStore
+    | TendStore
+    | DiscardBackup
 )
 Answer = (
     Done
@@ -134,8 +165,12 @@ Answer = (
     | UploadBegun
     | ManagementAnswer
     | FoldersListed
+    | ImportsListed
     | ConfigRead
     | PlayerListed
+    | DownloadBegun
+    | DownloadPart
+    | StoreReport
     | Refusal
     | Enrolled
     | Welcome
@@ -156,6 +191,7 @@ __all__ = [
     "Attend",
     "Attention",
     "BeginArchive",
+    "BeginDownload",
     "BeginUpload",
     "Block",
     "CallManagement",
@@ -168,8 +204,13 @@ __all__ = [
     "CrashRule",
     "DeleteFile",
     "DesiredServer",
+    "DiscardBackup",
+    "DiskSample",
     "Done",
+    "DownloadBegun",
+    "DownloadPart",
     "EditPlayerList",
+    "EndDownload",
     "Enrol",
     "Enrolled",
     "ExitReport",
@@ -180,9 +221,19 @@ __all__ = [
     "FinishUpload",
     "Folder",
     "FoldersListed",
+    "Form",
     "Hello",
+    "HostSample",
+    "ImportEntry",
+    "ImportsListed",
+    "Job",
+    "JobReport",
+    "JobResult",
+    "JobVerb",
+    "ListBackup",
     "ListFiles",
     "ListFolders",
+    "ListImports",
     "ListedPlayer",
     "MakeDirectory",
     "ManagementAnswer",
@@ -198,13 +249,17 @@ __all__ = [
     "Phase",
     "PlayerListed",
     "PortFound",
+    "QuietRule",
     "ReadConfig",
     "ReadConsole",
+    "ReadDownload",
     "ReadFile",
+    "ReadStore",
     "Refusal",
     "Remove",
     "RenameFile",
     "Report",
+    "Restore",
     "RunReport",
     "Sample",
     "Samples",
@@ -212,7 +267,12 @@ __all__ = [
     "SendLine",
     "StatFile",
     "StopRule",
+    "StoreDeed",
+    "StoreReport",
+    "StoreRun",
+    "TendStore",
     "TickRule",
+    "UnpackFile",
     "UploadBegun",
     "UploadPart",
     "Verb",

@@ -20,6 +20,10 @@ class NodeFacts(Message, frozen=True, kw_only=True):
     tools: dict[str, str]
     """Name → version of what games need (node, java)."""
     isolation: list[str] = []
+    backups_path: str = ""
+    """Where its backups are kept: a folder there, or the address of a store."""
+    servers_path: str = ""
+    """The folder there in which each server has its own; empty: a node of before did not say."""
     javas: list[int] = []
     """The majors of the Java runtimes found here."""
     """How servers are held apart on this host, for people."""

@@ -4,8 +4,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from innkeeper.wire.messages.base import Message
+from innkeeper.wire.messages.jobs import Job, Restore
 
-Verb = Literal["install", "start", "stop", "restart", "kill"]
+Verb = Literal["install", "start", "stop", "restart", "kill", "restore"]
 
 
 class Order(Message, frozen=True, kw_only=True):
@@ -13,6 +14,8 @@ class Order(Message, frozen=True, kw_only=True):
 
     id: UUID
     verb: Verb
+    restore: Restore | None = None
+    """What is restored, by the verb of that name."""
 
 
 class StopRule(Message, frozen=True, kw_only=True):
@@ -79,6 +82,8 @@ class DesiredServer(Message, frozen=True, kw_only=True):
     running: bool
     """The power intent, restored after a reboot of the host."""
     autostart: bool = True
+    autostart_delay_s: float = 0
+    """After a reboot of the host it is started so much later than its turn comes."""
     suspended: bool = False
     order: Order | None = None
     runtime: str = "process"
@@ -111,5 +116,9 @@ class DesiredServer(Message, frozen=True, kw_only=True):
     processes: int | None = 1024
     open_files: int | None = 65536
     journal_retain_mib: int = 256
+    measure_disk_s: int = 300
+    """How often its files are measured while it runs, about."""
     rows: int = 40
     columns: int = 200
+    jobs: list[Job] = []
+    """What has not been reported as ended; one that is missing here is not given up for that."""

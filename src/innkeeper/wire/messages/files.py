@@ -175,6 +175,32 @@ class RenameFile(Message, frozen=True, kw_only=True):
     target: str
 
 
+class UnpackFile(Message, frozen=True, kw_only=True):
+    """Unpack an archive of the server's own into one of its folders; answered when all of it is there."""
+
+    server: UUID
+    path: str
+    into: str
+
+
+class ListImports(Message, frozen=True, kw_only=True):
+    """Ask what is at an absolute path of the host that is opened to imports: in a folder, or in an archive.
+
+    The path of a folder in an archive goes on from the archive's own.
+    """
+
+    path: str
+
+
+class ImportEntry(Message, frozen=True, kw_only=True):
+    name: str
+    directory: bool
+
+
+class ImportsListed(Message, frozen=True, kw_only=True):
+    entries: list[ImportEntry]
+
+
 class BeginArchive(Message, frozen=True, kw_only=True):
     """Start receiving an archive that an install step will unpack; finished by FinishUpload."""
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.wire.messages.base import Message
+from innkeeper.wire.messages.jobs import JobReport
 
 Phase = Literal[
     "created",
@@ -27,6 +28,8 @@ class ExitReport(Message, frozen=True, kw_only=True):
     run_id: str
     code: int | None = None
     signal: int | None = None
+    started_us: int | None = None
+    """When the run began, where that is known."""
     at_us: int = 0
     clean: bool = False
     reason: str = ""
@@ -81,6 +84,8 @@ class ObservedServer(Message, frozen=True, kw_only=True):
     crashes: int = 0
     notes: list[str] = []
     """What of the asked isolation and limits this host could not give."""
+    jobs: list[JobReport] = []
+    """Those under way, and those that ended until a report with them is acknowledged."""
 
 
 class Report(Message, frozen=True, kw_only=True):
@@ -111,12 +116,40 @@ class Sample(Message, frozen=True, kw_only=True):
     """The average tick, while somebody asked for it (`Attend`); None where the game does not tell."""
 
 
+class DiskSample(Message, frozen=True, kw_only=True):
+    """A mounted file system of a host, in bytes."""
+
+    device: str
+    mount: str
+    filesystem: str
+    total_bytes: int
+    used_bytes: int
+    free_bytes: int
+    """What programs that are not root's may still take."""
+
+
+class HostSample(Message, frozen=True, kw_only=True):
+    """What a host used, at one moment, all its programs together."""
+
+    cpu_percent: float
+    """100 is all its cores, averaged since the sample before."""
+    cpus: int
+    memory_bytes: int
+    memory_total_bytes: int
+    booted_us: int
+    cpu_mhz: float | None = None
+    cpu_mhz_max: float | None = None
+    disks: list[DiskSample] = []
+
+
 class Samples(Message, frozen=True, kw_only=True):
-    """One tick of samples of all running servers of a node."""
+    """One tick of samples of all running servers of a node, or what its host used, or both."""
 
     node: UUID
     at_us: int
     servers: list[Sample]
+    host: HostSample | None = None
+    """Told more rarely than what servers use, and where none runs, too."""
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):

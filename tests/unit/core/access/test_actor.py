@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +22,9 @@ def role(*permissions: str, all_servers: bool = False, servers: Set[int] = froze
         name="role",
         permissions=frozenset(permissions),
         all_servers=all_servers,
-        servers=frozenset(servers),
+        servers={server: frozenset(permissions) & ALL_SERVER for server in servers},
         members=frozenset({7}),
+        created_at=NOON,
     )
 
 
@@ -31,8 +33,9 @@ def actor(
     grants: Sequence[Grant] = (),
     scope: frozenset[str] | None = None,
     superuser: bool = False,
+    own: frozenset[str] = frozenset(),
 ) -> Actor:
-    account = an_account(id=7, superuser=superuser)
+    account = an_account(id=7, superuser=superuser, permissions=own)
     return actor_for(account, list(roles), list(grants), scope=scope, owner=OWNER, via="api")
 
 
@@ -65,6 +68,21 @@ def test_a_role_on_some_servers_holds_on_those() -> None:
     assert [me.on(number, OTHER) for number in (1, 2, 3)] == [{"server.view"}, {"server.view"}, set()]
     assert me.product == {"accounts.read"}, "product permissions know no servers"
     assert not me.sees_all_servers
+
+
+def test_a_role_holds_on_each_server_as_it_says_there() -> None:
+    both = msgspec.structs.replace(
+        role("power.kill"), servers={1: frozenset({"server.view"}), 2: frozenset({"server.view", "power.start"})}
+    )
+    me = actor([both])
+    assert [me.on(number, OTHER) for number in (1, 2, 3)] == [{"server.view"}, {"server.view", "power.start"}, set()]
+
+
+def test_an_accounts_own_permissions_add_to_those_of_its_roles_and_are_of_the_product_alone() -> None:
+    me = actor([role("nodes.read")], own=frozenset({"servers.create", "server.view"}))
+    assert (me.product, me.everywhere) == ({"nodes.read", "servers.create"}, set())
+    narrow = actor(scope=frozenset({"nodes.read"}), own=frozenset({"servers.create"}))
+    assert narrow.product == set()
 
 
 def test_server_permissions_of_a_role_without_servers_hold_nowhere() -> None:

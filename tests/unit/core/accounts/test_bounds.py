@@ -3,7 +3,7 @@
 import pytest
 
 from innkeeper.core.access.errors import KeyIsUnknown
-from innkeeper.core.accounts.errors import TooManySignIns, WrongCredentials
+from innkeeper.core.accounts.errors import TooManyAttempts, WrongCredentials
 from innkeeper.testing.products import PASSWORD, House
 
 
@@ -20,7 +20,7 @@ async def test_addresses_of_one_ipv6_network_are_counted_as_one(house: House) ->
     for number in range(10):
         with pytest.raises(WrongCredentials):
             await house.product.accounts.sign_in(f"name{number}", "wrong", f"2001:db8:0:1::{number + 1:x}")
-    with pytest.raises(TooManySignIns):
+    with pytest.raises(TooManyAttempts):
         await house.product.accounts.sign_in("root", PASSWORD, "2001:db8:0:1:ffff::1")
     await house.product.accounts.sign_in("root", PASSWORD, "2001:db8:0:2::1")
 
@@ -29,5 +29,5 @@ async def test_an_ipv4_address_is_the_same_however_it_is_written(house: House) -
     for number in range(10):
         with pytest.raises(WrongCredentials):
             await house.product.accounts.sign_in(f"name{number}", "wrong", "203.0.113.5")
-    with pytest.raises(TooManySignIns):
+    with pytest.raises(TooManyAttempts):
         await house.product.accounts.sign_in("root", PASSWORD, "::ffff:203.0.113.5")

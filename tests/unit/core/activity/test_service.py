@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from innkeeper.core.activity.service import KEPT, ActivityService
+from innkeeper.core.activity.service import ActivityService
 from innkeeper.core.servers.errors import PortIsTaken
 from innkeeper.kit.pages import BadCursor
 from innkeeper.testing.products import House
@@ -80,9 +80,9 @@ async def test_a_page_that_is_just_full_is_the_last(house: House, activity: Acti
 
 async def test_a_year_later_it_is_forgotten(house: House, activity: ActivityService, clock: FakeClock) -> None:
     root = house.actor(house.root)
-    clock.passed = KEPT
+    clock.passed = timedelta(days=365)
     await activity.prune()
     assert (await activity.recent(root, None, 100)).items
-    clock.passed = KEPT + timedelta(microseconds=1)
+    clock.passed = timedelta(days=365) + timedelta(microseconds=1)
     await activity.prune()
     assert (await activity.recent(root, None, 100)).items == []

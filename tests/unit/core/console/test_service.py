@@ -103,7 +103,27 @@ async def test_reading_and_writing_are_permissions_of_their_own(house: House) ->
     with pytest.raises(PermissionIsMissing):
         await console.command(house.actor(guest), server, "say hi")
     async with console.follow(house.actor(guest), server):
-        assert await console.last_lines(house.actor(guest), server, 5) == []
+        assert await console.last_seq(house.actor(guest), server) == 0
+    with pytest.raises(PermissionIsMissing):
+        await console.last_lines(house.actor(guest), server, 5)
+    await house.share(server, guest, "server.view", "logs.read")
+    assert await console.last_lines(house.actor(guest), server, 5) == []
+    assert await console.last_seq(house.actor(guest), server) == 0
+    with pytest.raises(PermissionIsMissing):
+        console.follow(house.actor(guest), server)
+
+
+@pytest.mark.parametrize(("permissions", "first"), [(["console.read"], 6), (["console.read", "logs.read"], 1)])
+async def test_who_may_only_follow_resumes_no_further_back_than_a_tail_reaches(
+    house: House, permissions: list[str], first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("innkeeper.core.console.service.MAX_TAIL", 5)
+    guest, server = await house.account("guest"), await house.server(start=True)
+    await house.share(server, guest, "server.view", *permissions)
+    house.gateway.say(server.server.uuid, *(str(number) for number in range(1, 11)))
+    async with house.product.console.follow(house.actor(guest), server, resume_from=0) as subscription:
+        assert (await subscription.next())[0].block.after(first - 1).lines()[0] == str(first)  # type: ignore[union-attr]
+        assert subscription.skipped == 0
 
 
 async def test_a_negative_tail_is_none(house: House) -> None:

@@ -25,7 +25,7 @@ def hurried(house: House, rhythm: Rhythm) -> MetricService:
     parts = LookParts(
         gateway=house.gateway, servers=product.directory, rights=product.authority, clock=house.clock, rhythm=rhythm
     )
-    return MetricService(works=house.database.works, looks=parts)
+    return MetricService(works=house.database.works, looks=parts, house=house.settings)
 
 
 async def soon(look):

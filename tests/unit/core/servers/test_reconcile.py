@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from innkeeper.core.backups.noting import BackupNotes
 from innkeeper.core.nodes.errors import NodeIsOffline
 from innkeeper.core.operations.model import Operation, OperationState
 from innkeeper.core.operations.service import Progress
@@ -307,6 +308,9 @@ def _reconciler(house: House, works: Works) -> Reconciler:
         activity=product.activity,
         meters=house.meters,
         tasks=house.tasks,
+        house=house.settings,
+        happenings=product.happenings,
+        backups=BackupNotes(house.clock, product.operations, product.activity),
     )
 
 

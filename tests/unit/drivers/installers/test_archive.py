@@ -12,6 +12,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ import zstandard
 
 from innkeeper.contracts.installer import InstallFailed, Place
 from innkeeper.drivers.fetching.store import Downloads
-from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller
+from innkeeper.drivers.installers.archive import ArchiveInstaller, FolderInstaller, look_into
 from tests.unit.drivers.installers.conftest import Site
 
 
@@ -103,6 +104,48 @@ async def test_a_single_top_folder_is_stripped_unless_told_otherwise(site: Site)
     assert site.content()["other/place/pack/sub/b"] == b"b"
     await unpack(site, archive, strip=2, into="flat")
     assert {name for name in site.content() if name.startswith("flat/")} == {"flat/b"}
+
+
+async def test_the_root_itself_is_unpacked_as_it_is(site: Site) -> None:
+    await unpack(site, make_zip(("pack/a", b"a")), root=".")
+    assert site.content() == {"pack": None, "pack/a": b"a"}
+
+
+TREE = (("server.jar", b"jar"), ("my world/region/r.0.0.mca", b"r"), ("my world/level.dat", b"l"), ("empty/", b""))
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("", {"server.jar": False, "my world": True, "empty": True}),
+        ("/my world/", {"region": True, "level.dat": False}),
+        ("./my world/region", {"r.0.0.mca": False}),
+        ("empty", {}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+async def test_an_archive_is_looked_into_and_not_unpacked(
+    folder: str, found: dict[str, bool], kind: str, tmp_path: Path
+) -> None:
+    tar = make_tar(*((name.rstrip("/"), None if name.endswith("/") else content) for name, content in TREE))
+    (tmp_path / "a").write_bytes(make_zip(*TREE) if kind == "zip" else gzip.compress(tar))
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        assert await look_into(file, folder) == found
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("folder", ["none", "server.jar", "my world/level.dat", "my"])
+async def test_what_is_no_folder_of_an_archive_is_not_shown_as_an_empty_one(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(make_zip(*TREE))
+    with (tmp_path / "a").open("rb", buffering=0) as file, pytest.raises(InstallFailed, match="no folder"):
+        await look_into(file, folder)
+
+
+@pytest.mark.parametrize("folder", ["..", "a/../..", "a\0b"])
+async def test_a_look_that_climbs_is_refused(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(make_zip(*TREE))
+    with (tmp_path / "a").open("rb", buffering=0) as file, pytest.raises(InstallFailed):
+        await look_into(file, folder)
 
 
 async def test_a_single_top_file_is_not_taken_for_a_folder(site: Site) -> None:

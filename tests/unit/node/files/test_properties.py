@@ -99,8 +99,14 @@ class Action:
     paths: int = 1
 
 
+def _names(jail: Jail) -> list[str]:
+    with jail.opened() as opened:
+        return os.listdir(opened.root)
+
+
 ACTIONS = {
     "stat": Action((Jail.stat,), lambda jail, path, _: jail.stat(path)),
+    "opened": Action((Jail.opened,), lambda jail, path, _: _names(jail), 0),
     "exists": Action((Jail.exists,), lambda jail, path, _: jail.exists(path)),
     "list": Action((Jail.list,), lambda jail, path, _: jail.list(path, 500)),
     "walk": Action((Jail.walk, Found.open, Found.link_target), _walk),

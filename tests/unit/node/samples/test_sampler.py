@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from innkeeper.kit.clock import SystemClock
@@ -160,3 +161,18 @@ async def test_it_ticks_by_itself(inn: Inn, tmp_path: Path) -> None:
     while not inn.published:
         await __import__("asyncio").sleep(0.01)
     await tasks.aclose()
+
+
+async def test_each_servers_files_are_measured_as_often_as_is_asked_for_it(inn: Inn) -> None:
+    inn.running = [
+        Running(uuid=SERVER, tree=Tree(os.getpid()), players=0, measure_disk_s=60),
+        Running(uuid=OTHER, tree=Tree(os.getpid()), players=0, measure_disk_s=6000),
+    ]
+    await inn.sampler.measure_disks()
+    assert inn.walks == 2
+    inn.clock.seconds += 73
+    await inn.sampler.measure_disks()
+    assert inn.walks == 3
+    inn.running[1] = msgspec.structs.replace(inn.running[1], measure_disk_s=60)
+    await inn.sampler.measure_disks()
+    assert inn.walks == 4, "what is asked for counts from the moment on that it is asked for"

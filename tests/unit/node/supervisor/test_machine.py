@@ -200,6 +200,7 @@ def test_a_stop_is_typed_on_the_console() -> None:
     assert play.end_of(STOP).steps == ["asked to stop with the command 'stop'", "ended with code 1"]
     assert play.memory.last_exit is not None
     assert (play.memory.last_exit.code, play.memory.last_exit.clean) == (1, True)
+    assert play.memory.last_exit.started_us == play.memory.runs[-1].started_us, "the run that ended"
 
 
 def test_without_a_command_the_signal_is_sent() -> None:

@@ -45,8 +45,10 @@ class Turns:
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        self.asked_at: float | None = None
 
     async def acquire(self, order_key: int) -> None:
+        self.asked_at = time.monotonic()
         await self.open.wait()
 
 
@@ -437,20 +439,42 @@ async def test_an_older_generation_is_not_heard(lives: Begin) -> None:
 
 
 async def test_the_power_intent_is_restored_after_a_boot_in_its_turn(lives: Begin) -> None:
+    second = await after_a_boot(lives, desired())
+    assert second.runner.observed.reason == "waits for its turn to start"
+    second.turns.open.set()
+    await second.reaches("running")
+
+
+async def after_a_boot(lives: Begin, wanted: DesiredServer) -> Node:
+    """Return the life of a node after its host has booted, in which a server was to run."""
     first = lives()
-    await first.order("start", desired())
+    await first.order("start", wanted)
     await first.order("stop")
     await first.fall()
     kept = load_kept(first.place)
     assert kept is not None
     kept.boot_id = "another"
     save(first.place.memory, kept)
-
     second = lives()
     await second.runner.adopt()
-    assert second.runner.observed.reason == "waits for its turn to start"
-    second.turns.open.set()
-    await second.reaches("running")
+    return second
+
+
+async def test_a_server_is_brought_back_after_a_boot_so_much_later_as_was_said(lives: Begin) -> None:
+    late = 0.5
+    node = await after_a_boot(lives, desired(autostart_delay_s=late))
+    began = time.monotonic()
+    node.turns.open.set()
+    await node.until(lambda: node.turns.asked_at is not None)
+    assert node.turns.asked_at - began >= late * 0.9, "its turn is not asked for, and kept from others, before"
+    await node.reaches("running")
+
+
+async def test_a_server_that_is_to_wait_after_a_boot_starts_at_once_when_it_is_told_to(lives: Begin) -> None:
+    node = await after_a_boot(lives, desired(autostart_delay_s=3600))
+    assert node.runner.observed.reason == "waits for its turn to start"
+    assert (await node.order("start")).state == "done"
+    await node.reaches("running")
 
 
 async def test_a_server_that_answers_its_query_is_running(lives: Begin) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 import innkeeper.panel.api.app  # every condition is imported by it
-from innkeeper.core.accounts.errors import TooManySignIns
+from innkeeper.core.accounts.errors import TooManyAttempts
 from innkeeper.core.errors import CoreError, NotFound, all_conditions
 from innkeeper.core.files.errors import FileIsTooLarge, NoSpaceLeft
 from innkeeper.panel.api.errors import STATUSES, status_of
@@ -43,7 +43,7 @@ def test_every_condition_has_a_status_of_its_kind(condition: type[CoreError]) ->
 
 
 def test_exceptions_to_the_rule() -> None:
-    assert [status_of(item) for item in (TooManySignIns, BodyIsTooLarge, FileIsTooLarge, NoSpaceLeft)] == [
+    assert [status_of(item) for item in (TooManyAttempts, BodyIsTooLarge, FileIsTooLarge, NoSpaceLeft)] == [
         429,
         413,
         413,
@@ -98,7 +98,7 @@ async def test_too_many_sign_ins_say_when_to_come_again(ask: Asking) -> None:
     answer = await ask.nobody("POST", "/sessions", json={"username": "root", "password": PASSWORD})
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 600
-    assert shape(answer)["code"] == "too_many_sign_ins"
+    assert shape(answer)["code"] == "too_many_attempts"
 
 
 async def test_a_node_that_is_away_is_503(house: House, root: Client) -> None:

@@ -66,6 +66,34 @@ async def test_a_server_is_kept_for_longer_only_while_it_runs(house: House, root
     assert (await root("PATCH", path, json={"idle_stop_minutes": None})).json()["idle_stop_minutes"] is None
 
 
+async def test_how_a_server_is_handled_is_said_shown_and_given_back_to_its_package(house: House, root: Client) -> None:
+    record = await house.server(package="minecraft")
+    path = f"/servers/{record.server.uuid}"
+    usual = {
+        "stop_command": None,
+        "stop_timeout_s": None,
+        "clean_exits": None,
+        "autostart_delay_s": 0,
+        "show_status": False,
+    }
+    assert (await root("GET", path)).json()["handling"] == usual
+    wanted = {
+        "stop_command": "end",
+        "stop_timeout_s": 30,
+        "clean_exits": [0, -15],
+        "autostart_delay_s": 20,
+        "show_status": True,
+    }
+    assert (await root("PATCH", path, json={"handling": wanted})).json()["handling"] == wanted
+    assert (await root("PATCH", path, json={"name": "another"})).json()["handling"] == wanted
+    stop = house.gateway.desired[record.server.uuid].blueprint.stop
+    assert (stop.command, stop.timeout_s, stop.clean_exit) == ("end", 30, (0, -15))
+    late = {"autostart_delay_s": 86_401}
+    for wrong in ({"clean_exits": [256]}, {"stop_timeout_s": -1}, {"stop_command": "a\nb"}, late):
+        assert (await root("PATCH", path, json={"handling": wrong})).status_code in (400, 422), wrong
+    assert (await root("PATCH", path, json={"handling": {}})).json()["handling"] == usual
+
+
 async def test_sharing_a_log_where_nothing_is_to_be_shared_says_so(house: House, root: Client) -> None:
     record = await house.server(package="minecraft")
     refused = await root("POST", f"/servers/{record.server.uuid}/console/share")

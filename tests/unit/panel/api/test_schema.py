@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from innkeeper.core.metrics.model import HostUsage
 from innkeeper.kit.tasks import TaskSet, every
 from innkeeper.panel.api.app import HANDLERS, api_application
 from innkeeper.panel.api.reference import openapi_document
@@ -56,6 +57,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
             async def heard() -> None:
                 house.product.nodes.heard(house.node.id)
+                now = house.clock.now()
+                usage = HostUsage(
+                    at=now, cpu_percent=3, cpus=2, memory_bytes=1 << 30, memory_total_bytes=4 << 30, booted_at=now
+                )
+                house.product.metrics.take_host(house.node.id, usage)
 
             tasks.start(every(timedelta(seconds=5), heard, name="the node is there"), name="the node is there")
             found.url, found.key, found.server = http.url, await house.key(house.root), str(server.server.uuid)

@@ -5,7 +5,8 @@ only when all of it is there. This package refuses to know how archives get
 to this host.
 """
 
-from innkeeper.drivers.installers.archive.installer import ArchiveInstaller, FolderInstaller
+from innkeeper.drivers.installers.archive.installer import ArchiveInstaller, FolderInstaller, unpack
 from innkeeper.drivers.installers.archive.limits import Limits
+from innkeeper.drivers.installers.archive.looking import look_into
 
-__all__ = ["ArchiveInstaller", "FolderInstaller", "Limits"]
+__all__ = ["ArchiveInstaller", "FolderInstaller", "Limits", "look_into", "unpack"]

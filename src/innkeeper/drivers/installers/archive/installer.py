@@ -32,7 +32,8 @@ class ArchiveStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       opened to imports; `file`: a path in the server's own folder; `url`: an address of a vendor, with `algorithm`,
       `digest` and `size` as in `drivers.fetching.store.Wanted`.
     - `into`: the folder to fill. `strip`: how many leading components to drop from each name; `auto` drops one where
-      all of the archive is in one folder.
+      all of the archive is in one folder. `root`: a folder of the archive, only what is below it is unpacked and
+      `strip` does not count; ".": all of it as it is; empty: all of it.
     """
 
     uses: str = "archive"
@@ -46,6 +47,7 @@ class ArchiveStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int | None = None
     into: str = ""
     strip: int | Literal["auto"] = "auto"
+    root: str = ""
     limits: Limits = Limits()
 
 
@@ -89,6 +91,25 @@ class ArchiveInstaller:
             return source.open_read(path)
         except FolderError as error:
             raise InstallFailed(f"The archive cannot be read: {error}") from error
+
+
+async def unpack(folder: Folder, path: str, into: str) -> int:
+    """Unpack the archive at `path` of a folder into another of its folders; return how many files that made.
+
+    Nothing is seen of it before all of it is there. Raises InstallFailed.
+    """
+    try:
+        file = folder.open_read(path)
+    except FolderError as error:
+        raise InstallFailed(f"The archive cannot be read: {error}") from error
+    step = ArchiveStep(file=path, into=into, strip=0)
+    with file:
+        count, _ = await in_stoppable_thread(functools.partial(_unpack, step, file, folder, _told_nobody))
+    return count
+
+
+def _told_nobody(text: str, fraction: float | None = None) -> None:
+    """Report nothing: nobody follows it."""
 
 
 class FolderInstaller:
@@ -137,8 +158,15 @@ def _unpack(
     def progress(text: str) -> None:
         report(text, min(file.tell() / size, 1.0) if size else None)
 
+    root = checked_parts(step.root.strip("/"))
     with closing(members(file, size, budget)) as content:
-        return _fill(folder, content, step.into, step.strip, budget, progress)
+        if not root:
+            return _fill(folder, content, step.into, 0 if step.root else step.strip, budget, progress)
+        below = (member for member in content if member.parts[: len(root)] == root)
+        filled = _fill(folder, below, step.into, len(root), budget, progress)
+    if not filled[0]:
+        raise InstallFailed(f"The archive has no folder {step.root!r} with files in it")
+    return filled
 
 
 def _copy_folder(

@@ -28,6 +28,9 @@ _CHUNK = 256 << 10
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_DECODER_MEMORY = 256 << 20
 _MAX_READ = 64 << 20
+_MAX_EMPTY_STREAMS = 1000
+"""In a row: each costs as much as a chunk, and gives nothing."""
+_ZIP_ENTRY = b"PK\x01\x02"
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _TAR_HEADER_TYPES = (
     tarfile.XHDTYPE,
@@ -66,7 +69,7 @@ def members(file: BinaryIO, size: int, budget: Budget) -> Generator[Member, None
         if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             yield from _zip_members(file, size, budget)
         else:
-            yield from _tar_members(_decompressed(file, head), budget)
+            yield from _tar_members(_decompressed(file, head, budget), budget)
 
 
 @contextmanager
@@ -77,13 +80,13 @@ def _broken_said_plainly() -> Iterator[None]:
         raise InstallFailed(f"The archive is broken: {error}") from error
 
 
-def _decompressed(file: BinaryIO, head: bytes) -> io.RawIOBase | BinaryIO:
+def _decompressed(file: BinaryIO, head: bytes, budget: Budget) -> io.RawIOBase | BinaryIO:
     if head.startswith(b"\x1f\x8b"):
-        return _Inflated(file, _GzipDecoder)
+        return _Inflated(file, _GzipDecoder, budget)
     if head.startswith(b"BZh"):
-        return _Inflated(file, bz2.BZ2Decompressor)
+        return _Inflated(file, bz2.BZ2Decompressor, budget)
     if head.startswith(b"\xfd7zXZ\x00"):
-        return _Inflated(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DECODER_MEMORY))
+        return _Inflated(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DECODER_MEMORY), budget)
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         decoder = zstandard.ZstdDecompressor(max_window_size=_MAX_DECODER_MEMORY)
         return decoder.stream_reader(file, read_across_frames=True, closefd=False)
@@ -143,9 +146,10 @@ class _GzipDecoder:
 class _Inflated(io.RawIOBase):
     """The decompressed content of a file, streams in a row joined, as gzip, bzip2 and xz allow."""
 
-    def __init__(self, file: BinaryIO, start: Callable[[], "_Bounded"]) -> None:
+    def __init__(self, file: BinaryIO, start: Callable[[], "_Bounded"], budget: Budget) -> None:
         self._file = file
         self._start = start
+        self._budget = budget
         self._decoder = start()
 
     def readable(self) -> bool:
@@ -153,9 +157,13 @@ class _Inflated(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         size = _CHUNK if size < 0 else size
-        data = b""
+        data, empty = b"", 0
         while True:
+            self._budget.check()
             if self._decoder.eof:
+                empty += 1
+                if empty > _MAX_EMPTY_STREAMS:
+                    raise InstallFailed("The archive is broken: it is made of streams that hold nothing")
                 # What follows the last stream, as padding often does, is not ours.
                 data = self._decoder.unused_data.lstrip(b"\0") or self._file.read(_CHUNK).lstrip(b"\0")
                 if not data:
@@ -258,12 +266,16 @@ def _tar_chunks(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[byt
 
 
 class _Guarded:
-    """The file under a zip: `zipfile` reads its whole table at once, which is refused where it would be too large."""
+    """The file under a zip: `zipfile` reads its whole table at once, which is refused where it would be too large.
 
-    def __init__(self, file: BinaryIO, size: int, most: int) -> None:
+    So is one of more than `entries`, until that is None: what is made of an entry takes many times its bytes.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, most: int, entries: int) -> None:
         self._file = file
         self._size = size
         self._most = most
+        self.entries: int | None = entries
 
     def seekable(self) -> bool:
         return True
@@ -278,13 +290,17 @@ class _Guarded:
         wanted = self._size - self._file.tell() if size < 0 else size
         if wanted > self._most:
             raise InstallFailed("The archive's table of contents is too large")
-        return self._file.read(max(wanted, 0))
+        data = self._file.read(max(wanted, 0))
+        if self.entries is not None and data.count(_ZIP_ENTRY) > self.entries:
+            raise InstallFailed(f"The archive holds more than {self.entries} files and folders")
+        return data
 
 
 def _zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
     most = min(_MAX_READ, (1 << 20) + budget.limits.max_entries * 256)
-    guarded = _Guarded(file, size, most)
+    guarded = _Guarded(file, size, most, budget.limits.max_entries)
     with zipfile.ZipFile(guarded) as archive:
+        guarded.entries = None
         if len(archive.filelist) > budget.limits.max_entries:
             raise InstallFailed(f"The archive holds more than {budget.limits.max_entries} files and folders")
         if sum(info.file_size for info in archive.filelist) > budget.limits.max_total_bytes:

@@ -24,19 +24,24 @@ MAX_LINES = 5000
 _LAST = (1 << 62) - 1
 
 After = Annotated[int, QueryParameter(name="after", ge=0, le=_LAST, description="Only lines after this number.")]
-LinesLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_LINES, description="How many lines at most.")]
+LinesLimit = Annotated[
+    int | None,
+    QueryParameter(
+        name="limit", ge=1, le=MAX_LINES, description="How many lines at most; as the house is set if left out."
+    ),
+]
 FoundLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many lines at most.")]
 StreamsHere = NamedDependency[SkipValidation[Streams]]
 TicketsHere = NamedDependency[SkipValidation[Tickets]]
 
 
-@get("/servers/{server:uuid}/console", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
+@get("/servers/{server:uuid}/console", opt=on_server(ServerPermission.LOGS_READ), tags=["console"])
 async def read_console(
     product: House,
     actor: Asker,
     record: Reached,
     after: After = 0,
-    limit: LinesLimit = 500,
+    limit: LinesLimit = None,
     tail: Annotated[
         int | None, QueryParameter(name="tail", ge=1, le=MAX_LINES, description="Only the last lines, so many.")
     ] = None,
@@ -44,11 +49,12 @@ async def read_console(
     """Read the console back: the last lines by `tail`, else those after a number."""
     if tail is not None:
         return views.LinesView(_lines(await product.console.last_lines(actor, record, tail)))
-    blocks, following = await product.console.read(actor, record, after, limit)
+    most = limit if limit is not None else product.house.get().log_lines
+    blocks, following = await product.console.read(actor, record, after, most)
     return views.LinesView(_lines(blocks), following)
 
 
-@get("/servers/{server:uuid}/console/search", opt=on_server(ServerPermission.CONSOLE_READ), tags=["console"])
+@get("/servers/{server:uuid}/console/search", opt=on_server(ServerPermission.LOGS_READ), tags=["console"])
 async def search_console(
     product: House,
     actor: Asker,
@@ -91,7 +97,7 @@ async def create_ticket(tickets: TicketsHere, actor: Asker, record: Reached) -> 
 
 @post(
     "/servers/{server:uuid}/console/share",
-    opt=on_server(ServerPermission.CONSOLE_READ),
+    opt=on_server(ServerPermission.LOGS_READ),
     tags=["console"],
     status_code=200,
 )
@@ -103,15 +109,17 @@ async def share_log(product: House, actor: Asker, record: Reached) -> views.Shar
 
 @websocket("/servers/{server:uuid}/console/stream", opt=on_server(ServerPermission.CONSOLE_READ))
 async def stream(
+    product: House,
     streams: StreamsHere,
     actor: Asker,
     record: Reached,
     socket: WebSocket[Any, Any, Any],
     resume_from: Annotated[int | None, QueryParameter(name="resume_from", ge=0, le=_LAST)] = None,
-    tail: Annotated[int, QueryParameter(name="tail", ge=0, le=MAX_TAIL)] = 100,
+    tail: Annotated[int | None, QueryParameter(name="tail", ge=0, le=MAX_TAIL)] = None,
 ) -> None:
     """Follow the console and the server's state, and type commands; see the reference's introduction."""
-    await streams.serve(socket, actor, record, resume_from, tail)
+    first = tail if tail is not None else product.house.get().terminal_lines
+    await streams.serve(socket, actor, record, resume_from, first)
 
 
 def _lines(blocks: list[Block]) -> list[views.LineView]:

@@ -1,7 +1,6 @@
 """Files of a server, streamed both ways: none is ever held in memory whole."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from litestar import delete, get, post, put
 from litestar.connection import Request
@@ -11,12 +10,13 @@ from litestar.response import Stream
 
 from innkeeper.core.access.permissions import ServerPermission
 from innkeeper.core.files.model import FileEntry
-from innkeeper.kit.pages import DEFAULT_PAGE, BadCursor, decode_cursor, encode_cursor
+from innkeeper.kit.pages import DEFAULT_PAGE, encode_cursor
 from innkeeper.panel.api import views
+from innkeeper.panel.api.paging import name_in
 from innkeeper.panel.api.params import Cursor, FilePath, Limit, MakeDirectory, Rename
 from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_server
-from innkeeper.panel.http.transfers import SAFE, Body, exactly
+from innkeeper.panel.http.transfers import Body, attached, exactly
 
 _BINARY = "application/octet-stream"
 
@@ -31,7 +31,7 @@ async def list_files(
     limit: Limit = DEFAULT_PAGE,
 ) -> views.ListView[FileEntry]:
     """List a folder, by name."""
-    entries, more = await product.files.list(actor, record, path, after=_name_in(cursor), limit=limit)
+    entries, more = await product.files.list(actor, record, path, after=name_in(cursor), limit=limit)
     return views.ListView(entries, encode_cursor(entries[-1].name) if more and entries else None)
 
 
@@ -45,11 +45,7 @@ async def list_files(
 async def read_file(product: House, actor: Asker, record: Reached, path: FilePath = "") -> Stream:
     """Download a file."""
     entry, parts = await product.files.read(actor, record, path)
-    headers = {
-        **SAFE,
-        "Content-Length": str(entry.size),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(entry.name, safe='')}",
-    }
+    headers = attached(entry.name) | {"Content-Length": str(entry.size)}
     return Stream(exactly(await anext(parts, b""), parts, entry.size), media_type=_BINARY, headers=headers)
 
 
@@ -64,7 +60,7 @@ async def write_file(
     product: House, actor: Asker, record: Reached, request: Request[Any, Any, Any], path: FilePath = ""
 ) -> None:
     """Write a file, in place of what is there: the body as it is."""
-    await product.files.write(actor, record, path, Body(request).parts())
+    await product.files.write(actor, record, path, Body(request, product.files.most_bytes).parts())
 
 
 @post(
@@ -114,16 +110,7 @@ async def upload_archive(
     ],
 ) -> None:
     """Upload an archive that the next installation unpacks: the body as it is."""
-    await product.files.receive_archive(actor, record, name, Body(request).parts())
-
-
-def _name_in(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    match decode_cursor(cursor):
-        case [str(name)]:
-            return name
-    raise BadCursor("the cursor is not one that this list gave out")
+    await product.files.receive_archive(actor, record, name, Body(request, product.files.most_bytes).parts())
 
 
 HANDLERS = [list_files, read_file, write_file, make_directory, rename, delete_file, upload_archive]

@@ -1,11 +1,12 @@
 """Roles: permissions by name, given to accounts."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from innkeeper.core.access.model import Actor
@@ -14,17 +15,18 @@ from innkeeper.core.accounts.errors import NoSuchAccount
 from innkeeper.kit.pages import DEFAULT_PAGE
 from innkeeper.panel.api import views
 from innkeeper.panel.api.paging import page_by_id
-from innkeeper.panel.api.params import ChangeRole, CreateRole, Cursor, Limit
+from innkeeper.panel.api.params import ChangeRole, CreateRole, Cursor, Limit, RoleServer
+from innkeeper.panel.api.routes.accounts import account_id
 from innkeeper.panel.http.given import Asker, House
-from innkeeper.panel.http.needs import on_product
+from innkeeper.panel.http.needs import on_product, signed_in
 from innkeeper.panel.product import Product
 
 
-@get("/roles", opt=on_product(ProductPermission.ROLES_READ), tags=["roles"])
+@get("/roles", opt=signed_in(), tags=["roles"])
 async def list_roles(
     product: House, actor: Asker, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
 ) -> views.ListView[views.RoleView]:
-    """List roles."""
+    """List roles: with `roles.read` all, else those that one manages."""
     page, following = page_by_id(product.access.roles(actor), cursor, limit)
     return views.ListView([views.role(product, item) for item in page], following)
 
@@ -37,33 +39,34 @@ async def create_role(product: House, actor: Asker, data: JSONBody[CreateRole]) 
         name=data.name,
         permissions=frozenset(data.permissions),
         all_servers=data.all_servers,
-        servers=_server_ids(product, actor, data.servers),
+        servers=_on_servers(product, actor, data.servers),
         members=_account_ids(product, data.members),
+        manager_id=account_id(product, data.manager),
     )
     return views.role(product, role)
 
 
-@get("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_READ), tags=["roles"])
+@get("/roles/{role:uuid}", opt=signed_in(), tags=["roles"])
 async def get_role(product: House, actor: Asker, role: FromPath[UUID]) -> views.RoleView:
     """Show a role."""
     return views.role(product, product.access.role(actor, role))
 
 
-@patch("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
+@patch("/roles/{role:uuid}", opt=signed_in(), tags=["roles"])
 async def change_role(product: House, actor: Asker, role: FromPath[UUID], data: JSONBody[ChangeRole]) -> views.RoleView:
-    """Change a role; who does must hold all that it gives before and after."""
-    changed = product.access.role(actor, role)
-    if not isinstance(data.name, UnsetType):
-        changed = replace(changed, name=data.name)
+    """Change a role, with `roles.write` or as its manager; who does must hold all that it gives before and after."""
+    found = product.access.role(actor, role)
+    wanted: dict[str, Any] = {"name": data.name, "all_servers": data.all_servers}
     if not isinstance(data.permissions, UnsetType):
-        changed = replace(changed, permissions=frozenset(data.permissions))
-    if not isinstance(data.all_servers, UnsetType):
-        changed = replace(changed, all_servers=data.all_servers)
+        wanted["permissions"] = frozenset(data.permissions)
     if not isinstance(data.servers, UnsetType):
-        changed = replace(changed, servers=_server_ids(product, actor, data.servers))
+        wanted["servers"] = _on_servers(product, actor, data.servers)
     if not isinstance(data.members, UnsetType):
-        changed = replace(changed, members=_account_ids(product, data.members))
-    return views.role(product, await product.access.change_role(actor, changed))
+        wanted["members"] = _account_ids(product, data.members)
+    if not isinstance(data.manager, UnsetType):
+        wanted["manager_id"] = account_id(product, data.manager)
+    wanted = {name: value for name, value in wanted.items() if value is not UNSET}
+    return views.role(product, await product.access.change_role(actor, found.uuid, lambda now: replace(now, **wanted)))
 
 
 @delete("/roles/{role:uuid}", opt=on_product(ProductPermission.ROLES_WRITE), tags=["roles"])
@@ -72,8 +75,8 @@ async def delete_role(product: House, actor: Asker, role: FromPath[UUID]) -> Non
     await product.access.delete_role(actor, role)
 
 
-def _server_ids(product: Product, actor: Actor, uuids: Iterable[UUID]) -> frozenset[int]:
-    return frozenset(product.servers.find(actor, uuid).server.id for uuid in uuids)
+def _on_servers(product: Product, actor: Actor, wanted: Iterable[RoleServer]) -> dict[int, frozenset[str]]:
+    return {product.servers.find(actor, one.server).server.id: frozenset(one.permissions) for one in wanted}
 
 
 def _account_ids(product: Product, uuids: Iterable[UUID]) -> frozenset[int]:

@@ -20,8 +20,6 @@ from innkeeper.panel.api import PREFIX, views
 from innkeeper.panel.api.door import Found, Views
 from innkeeper.panel.api.params import (
     MAX_SERVERS_PAGE,
-    ChangeServer,
-    CreateServer,
     Cursor,
     Extend,
     Limit,
@@ -31,6 +29,7 @@ from innkeeper.panel.api.params import (
     Suspend,
     Wait,
 )
+from innkeeper.panel.api.server_params import ChangeServer, CreateServer
 from innkeeper.panel.api.servers_view import ServerViews
 from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_product, on_server, signed_in

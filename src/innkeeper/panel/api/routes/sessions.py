@@ -18,14 +18,13 @@ _MAX_SIGN_IN = 16 * 1024
 
 @post("/sessions", opt=open_to_all(), tags=["sessions"], request_max_body_size=_MAX_SIGN_IN)
 async def sign_in(product: House, data: JSONBody[SignIn], request: Request[Any, Any, Any]) -> views.SessionView:
-    """Sign in with a username and a password."""
+    """Sign in with a username, a password, and a code where the account has a second factor."""
     client = request.scope.get("client")
     address = address_of((client[0], client[1]) if client else None)
-    key, token = await product.accounts.sign_in(data.username, data.password, address)
+    key, token = await product.accounts.sign_in(data.username, data.password, address, code=data.code)
     account = product.authority.accounts[key.account_id]
-    return views.SessionView(
-        token=token, expires_at=key.expires_at or product.clock.now(), account=views.account(account)
-    )
+    ends = key.expires_at or product.clock.now()
+    return views.SessionView(token=token, expires_at=ends, account=views.account(product, account))
 
 
 @delete("/sessions/current", opt=signed_in(), tags=["sessions"])
@@ -39,7 +38,7 @@ async def me(product: House, actor: Asker) -> views.MeView:
     """Say who asks, and what they may."""
     key = product.authority.keys[actor.key_id] if actor.key_id is not None else None
     return views.MeView(
-        account=views.account(actor.account),
+        account=views.account(product, actor.account),
         permissions=sorted(actor.product),
         everywhere=sorted(actor.everywhere),
         kind=key.kind if key is not None else "key",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from innkeeper.core.access.errors import PermissionIsUnknown
-from innkeeper.core.accounts.errors import NoSuchAccount, TooManySignIns
+from innkeeper.core.accounts.errors import NoSuchAccount, TooManyAttempts
 from innkeeper.core.catalog.errors import NoSuchPackage, NoSuchPlan, NoSuchRegion, NoSuchRuntime, NoSuchVersion
 from innkeeper.core.errors import (
     Conflict,
@@ -48,7 +48,7 @@ STATUSES: dict[type[CoreError], int] = {
     Exhausted: 412,
     BodyIsTooLarge: 400,
     TooManyRequests: 429,
-    TooManySignIns: 429,
+    TooManyAttempts: 429,
     Unavailable: 503,
     ConsoleIsNotRead: 412,
 }
@@ -100,4 +100,4 @@ def about(field: str) -> Iterator[None]:
     try:
         yield
     except (NotFound, Gone, Invalid) as error:
-        raise FieldIsInvalid(error.message, field=error.data.get("field", field)) from error
+        raise FieldIsInvalid(error.message, field=error.data.get("field") or field) from error

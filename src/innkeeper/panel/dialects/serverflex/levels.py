@@ -21,6 +21,7 @@ _READ = frozenset(
         (
             P.VIEW,
             P.CONSOLE_READ,
+            P.LOGS_READ,
             P.FILES_READ,
             P.PLAYERS_READ,
             P.METRICS_READ,

@@ -13,10 +13,11 @@ from litestar.params import SkipValidation
 from innkeeper.core.access.model import Actor, Grant
 from innkeeper.core.accounts.model import Account
 from innkeeper.core.catalog.errors import NoSuchPackage
+from innkeeper.core.metrics.model import UsagePoint
 from innkeeper.core.operations.model import Operation, OperationState, Verb
 from innkeeper.core.servers.directory import Record
 from innkeeper.core.servers.lifecycle import State
-from innkeeper.core.servers.model import Server, Usage
+from innkeeper.core.servers.model import Server
 from innkeeper.kit.money import to_credits
 from innkeeper.panel.dialects.serverflex.catalogue import Catalogue
 from innkeeper.panel.dialects.serverflex.ids import label_of
@@ -64,6 +65,7 @@ TYPES: dict[Verb, str] = {
     "stop": "Stop",
     "restart": "Restart",
     "kill": "Stop",
+    "restore": "Deploy",
     "delete": "Delete",
 }
 
@@ -198,12 +200,12 @@ class Views:
         )
 
 
-def stats(samples: Sequence[Usage], *, cpu: bool, ram: bool, storage: bool) -> StatsView:
+def stats(points: Sequence[UsagePoint], *, cpu: bool, ram: bool, storage: bool) -> StatsView:
     """Return what was used: of the processor in percent of one core, of memory and storage in MiB."""
     return StatsView(
-        cpuUsage={moment(one.at): one.cpu_percent for one in samples} if cpu else None,
-        ramUsage={moment(one.at): one.memory_bytes / _MIB for one in samples} if ram else None,
-        storageUsage={moment(one.at): one.disk_bytes / _MIB for one in samples if one.disk_bytes is not None}
+        cpuUsage={moment(one.at): one.cpu_mean for one in points} if cpu else None,
+        ramUsage={moment(one.at): one.memory_mean / _MIB for one in points} if ram else None,
+        storageUsage={moment(one.at): one.disk_mean / _MIB for one in points if one.disk_mean is not None}
         if storage
         else None,
     )

@@ -19,6 +19,8 @@ def upgrade() -> None:
     _history()
     _billing()
     _selling()
+    _schedules()
+    _webhooks()
 
 
 def _accounts_and_access() -> None:
@@ -38,13 +40,58 @@ def _accounts_and_access() -> None:
         sa.Column("country", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("referred_by", BIG, nullable=True),
-        sa.Column("most_servers", sa.Integer(), nullable=True),
+        sa.Column("permissions", sa.Text(), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("manager_id", BIG, nullable=True),
+        sa.Column("created_by", BIG, nullable=True),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("theme", sa.Text(), nullable=False),
+        sa.Column("hints", sa.Boolean(), nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.Column("second_factor", sa.Boolean(), nullable=False),
+        sa.Column("token_generation", BIG, nullable=False),
+        sa.Column("tokens_valid_from", sa.BigInteger(), nullable=True),
+        sa.Column("last_login_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_address", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("username_folded", name=op.f("uq_accounts_username_folded")),
         sa.UniqueConstraint("uuid", name=op.f("uq_accounts_uuid")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_accounts_created_by"), "accounts", ["created_by"], unique=False)
+    op.create_table(
+        "second_factors",
+        sa.Column("account_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("last_counter", BIG, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_second_factors_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_second_factors")),
+    )
+    op.create_table(
+        "recovery_codes",
+        sa.Column("account_id", BIG, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_recovery_codes_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "digest", name=op.f("pk_recovery_codes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "failed_sign_ins",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_failed_sign_ins")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_failed_sign_ins_ends_at"), "failed_sign_ins", ["ends_at"], unique=False)
     op.create_table(
         "api_keys",
         sa.Column("id", BIG, nullable=False),
@@ -73,13 +120,19 @@ def _accounts_and_access() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("uuid", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_folded", sa.Text(), nullable=False),
         sa.Column("permissions", sa.Text(), nullable=False),
         sa.Column("all_servers", sa.Boolean(), nullable=False),
+        sa.Column("manager_id", BIG, nullable=True),
+        sa.Column("created_by", BIG, nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
-        sa.UniqueConstraint("name", name=op.f("uq_roles_name")),
+        sa.UniqueConstraint("name_folded", name=op.f("uq_roles_name_folded")),
         sa.UniqueConstraint("uuid", name=op.f("uq_roles_uuid")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_roles_created_by"), "roles", ["created_by"], unique=False)
 
 
 def _nodes_and_servers() -> None:
@@ -140,6 +193,7 @@ def _nodes_and_servers() -> None:
         sa.Column("limits", sa.Text(), nullable=False),
         sa.Column("crash", sa.Text(), nullable=False),
         sa.Column("autostart", sa.Boolean(), nullable=False),
+        sa.Column("handling", sa.Text(), nullable=False),
         sa.Column("idle_stop_minutes", sa.Integer(), nullable=True),
         sa.Column("keep_until", sa.BigInteger(), nullable=True),
         sa.Column("pool_id", BIG, nullable=True),
@@ -200,6 +254,7 @@ def _sharing() -> None:
         "role_servers",
         sa.Column("role_id", BIG, nullable=False),
         sa.Column("server_id", BIG, nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["role_id"], ["roles.id"], name=op.f("fk_role_servers_role_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["server_id"], ["servers.id"], name=op.f("fk_role_servers_server_id"), ondelete="CASCADE"
@@ -217,6 +272,7 @@ def _history() -> None:
         sa.Column("uuid", sa.Uuid(), nullable=False),
         sa.Column("server_id", BIG, nullable=False),
         sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("restore", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("steps", sa.Text(), nullable=False),
@@ -243,6 +299,57 @@ def _history() -> None:
         postgresql_where=sa.text("state IN ('created', 'running')"),
     )
     op.create_table(
+        "backups",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("fraction", sa.Float(precision=53), nullable=True),
+        sa.Column("steps", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("bytes", BIG, nullable=True),
+        sa.Column("stored_bytes", BIG, nullable=True),
+        sa.Column("files", BIG, nullable=True),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("verified_at", sa.BigInteger(), nullable=True),
+        sa.Column("verified", sa.Boolean(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=True),
+        sa.Column("job_verb", sa.Text(), nullable=True),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_backups_server_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backups")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_backups_uuid")),
+        sa.UniqueConstraint("job_id", name=op.f("uq_backups_job_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_backups_server_id_id", "backups", ["server_id", "id"], unique=False)
+    op.create_table(
+        "backup_policies",
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("exclusions", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.Column("stop_first", sa.Boolean(), nullable=False),
+        sa.Column("keep_last", sa.Integer(), nullable=True),
+        sa.Column("keep_days", sa.Integer(), nullable=True),
+        sa.Column("keep_daily", sa.Integer(), nullable=False),
+        sa.Column("keep_weekly", sa.Integer(), nullable=False),
+        sa.Column("keep_monthly", sa.Integer(), nullable=False),
+        sa.Column("verify", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["servers.id"], name=op.f("fk_backup_policies_server_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("server_id", name=op.f("pk_backup_policies")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "samples",
         sa.Column("server_id", BIG, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -254,6 +361,53 @@ def _history() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_samples_at", "samples", ["at"], unique=False)
+    op.create_table(
+        "host_samples",
+        sa.Column("node_id", BIG, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("cpu_percent", sa.Float(precision=53), nullable=False),
+        sa.Column("memory_bytes", BIG, nullable=False),
+        sa.Column("disk_bytes", BIG, nullable=True),
+        sa.PrimaryKeyConstraint("node_id", "at", name=op.f("pk_host_samples")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_host_samples_at", "host_samples", ["at"], unique=False)
+    for name in ("host_usage_by_minute", "host_usage_by_hour"):
+        op.create_table(
+            name,
+            sa.Column("node_id", BIG, nullable=False),
+            sa.Column("at", sa.BigInteger(), nullable=False),
+            sa.Column("samples", sa.Integer(), nullable=False),
+            sa.Column("cpu_sum", BIG, nullable=False),
+            sa.Column("cpu_max", BIG, nullable=False),
+            sa.Column("memory_sum", BIG, nullable=False),
+            sa.Column("memory_max", BIG, nullable=False),
+            sa.Column("disk_samples", sa.Integer(), nullable=False),
+            sa.Column("disk_sum", BIG, nullable=False),
+            sa.Column("disk_max", BIG, nullable=False),
+            sa.PrimaryKeyConstraint("node_id", "at", name=op.f(f"pk_{name}")),
+            sqlite_with_rowid=False,
+        )
+        op.create_index(f"ix_{name}_at", name, ["at"], unique=False)
+    for name in ("usage_by_minute", "usage_by_hour"):
+        op.create_table(
+            name,
+            sa.Column("server_id", BIG, nullable=False),
+            sa.Column("at", sa.BigInteger(), nullable=False),
+            sa.Column("samples", sa.Integer(), nullable=False),
+            sa.Column("cpu_sum", BIG, nullable=False),
+            sa.Column("cpu_max", BIG, nullable=False),
+            sa.Column("memory_sum", BIG, nullable=False),
+            sa.Column("memory_max", BIG, nullable=False),
+            sa.Column("players_sum", BIG, nullable=False),
+            sa.Column("players_max", sa.Integer(), nullable=False),
+            sa.Column("disk_samples", sa.Integer(), nullable=False),
+            sa.Column("disk_sum", BIG, nullable=False),
+            sa.Column("disk_max", BIG, nullable=False),
+            sa.PrimaryKeyConstraint("server_id", "at", name=op.f(f"pk_{name}")),
+            sqlite_with_rowid=False,
+        )
+        op.create_index(f"ix_{name}_at", name, ["at"], unique=False)
     op.create_table(
         "activity",
         sa.Column("id", BIG, nullable=False),
@@ -512,5 +666,140 @@ def _selling() -> None:
         sa.Column("release", sa.Text(), nullable=False),
         sa.Column("fetched_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("package", "runtime", "version", name=op.f("pk_catalog_releases")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _schedules() -> None:
+    op.create_table(
+        "schedules",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("parent_id", BIG, nullable=True),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("once", sa.Boolean(), nullable=False),
+        sa.Column("missed", sa.Text(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=True),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_schedules_server_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedules")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_schedules_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_schedules_server_id"), "schedules", ["server_id"], unique=False)
+    op.create_index(
+        "ix_schedules_due",
+        "schedules",
+        ["next_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_table(
+        "schedule_runs",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("schedule_id", BIG, nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("account_id", BIG, nullable=True),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("backup", sa.Uuid(), nullable=True),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["schedule_id"], ["schedules.id"], name=op.f("fk_schedule_runs_schedule_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule_runs")),
+        sa.UniqueConstraint("schedule_id", "due_at", "cause", name=op.f("uq_schedule_runs_schedule_id_due_at_cause")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_schedule_runs_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_schedule_runs_schedule_id_id", "schedule_runs", ["schedule_id", "id"], unique=False)
+    op.create_index(
+        "ix_schedule_runs_under_way",
+        "schedule_runs",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("bot_name", sa.Text(), nullable=False),
+        sa.Column("triggers", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("colour", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_webhooks_server_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_webhooks_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_webhooks_server_id"), "webhooks", ["server_id"], unique=False)
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("webhook_id", BIG, nullable=False),
+        sa.Column("event", sa.Uuid(), nullable=False),
+        sa.Column("happening", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("claim", sa.Uuid(), nullable=True),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_webhook_deliveries_uuid")),
+        sa.UniqueConstraint("webhook_id", "event", name=op.f("uq_webhook_deliveries_webhook_id_event")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries", ["created_at"], unique=False)
+    op.create_index("ix_webhook_deliveries_webhook_id_id", "webhook_deliveries", ["webhook_id", "id"], unique=False)
+    op.create_index(
+        "ix_webhook_deliveries_waiting",
+        "webhook_deliveries",
+        ["webhook_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
+        "sightings",
+        sa.Column("server_id", BIG, nullable=False),
+        sa.Column("seen", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_sightings_server_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("server_id", name=op.f("pk_sightings")),
         sqlite_with_rowid=False,
     )

@@ -70,7 +70,7 @@ class FileRoutes(Controller):
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FOLDER:
             await _make_folder(product, actor, record, path)
             return show("Folder created")
-        body = Body(request)
+        body = Body(request, product.files.most_bytes)
         try:
             await product.files.write(actor, record, path, body.parts())
         except FileNotFound:

@@ -98,14 +98,14 @@ class ServerRoutes(Controller):
         await product.console.command(actor, record, body.command.rstrip("\r\n"))
         return show("Command executed")
 
-    @get("/{server:str}/logs", opt=on_server(ServerPermission.CONSOLE_READ))
+    @get("/{server:str}/logs", opt=on_server(ServerPermission.LOGS_READ))
     async def logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Return the newest console lines as one text. ref: Get a server log."""
         last = await product.console.last_seq(actor, record)
         blocks = await product.console.newest(actor, record, last=last, lines=MAX_LINES, most_bytes=MAX_BYTES)
         return await in_thread(lambda: show(LogView(log_text(blocks) or None)))
 
-    @get("/{server:str}/logs/share", opt=on_server(ServerPermission.CONSOLE_READ))
+    @get("/{server:str}/logs/share", opt=on_server(ServerPermission.LOGS_READ))
     async def share_logs(self, actor: Asker, record: Reached, product: House) -> Response[bytes]:
         """Share the log, freed of addresses and tokens. ref: Upload a server log to mclo.gs."""
         shared = await product.sharing.share(actor, record)

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Controller, Request, Response, delete, get, post
 
 from innkeeper.core.access.permissions import ProductPermission, ServerPermission
-from innkeeper.core.metrics.service import KEPT, STEP
+from innkeeper.core.metrics.model import SPANS
 from innkeeper.core.servers.model import ServerChanges
 from innkeeper.kit.tasks import in_thread
 from innkeeper.panel.dialects.serverflex.deploys import DeployBody, draft_of, name_of
@@ -21,7 +21,6 @@ from innkeeper.panel.http.given import Asker, House, Reached
 from innkeeper.panel.http.needs import on_product, on_server, signed_in
 
 _SHOWN = timedelta(hours=1)
-_MOST_SAMPLES = KEPT // STEP
 
 
 class EditBody(msgspec.Struct):
@@ -87,5 +86,8 @@ class ServerRoutes(Controller):
         begin = moment_of(request, "from") or now - _SHOWN
         asked = {name: flag_of(request, name) for name in ("cpu", "ram", "storage")}
         wanted = asked if any(asked.values()) else dict.fromkeys(asked, True)
-        samples = await product.metrics.history(record.server.id, max(begin, now - KEPT), now, _MOST_SAMPLES)
-        return await in_thread(lambda: show(stats(samples, **wanted)))
+        kept = timedelta(days=product.house.get().minute_days)
+        points = await product.metrics.history(
+            record.server.id, max(begin, now - kept), now, step="minute", limit=kept // SPANS["minute"] + 1
+        )
+        return await in_thread(lambda: show(stats(points, **wanted)))

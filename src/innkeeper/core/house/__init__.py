@@ -1,0 +1,1 @@
+"""The house itself: what its administrator decides about it while it runs."""

@@ -1,0 +1,1 @@
+"""Schedules: what is done with servers at their times, each time once."""

@@ -1,0 +1,1 @@
+"""Where backups may be kept: each module one kind of blob store."""

@@ -1,0 +1,1 @@
+"""The dialect of Crafty Controller's API v2."""

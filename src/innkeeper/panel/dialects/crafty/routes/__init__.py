@@ -1,0 +1,1 @@
+"""Crafty's routes, by noun."""
