@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Litestar
+from schemathesis.pytest.plugin import SchemathesisFunction
 
 from innkeeper.core.accounts.model import Account
 from innkeeper.kit.tasks import TaskSet
@@ -15,6 +16,14 @@ from innkeeper.panel.api import PREFIX
 from innkeeper.panel.api.app import api_application
 from innkeeper.panel.http.serving import HttpServer
 from innkeeper.testing.products import House
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each test that schemathesis makes go by its own name: they share one id, and pytest-xdist runs an id once."""
+    for item in items:
+        if isinstance(item, SchemathesisFunction):
+            assert item.parent is not None
+            item._id = item.parent.id.child(item.name)
 
 
 class Client:
